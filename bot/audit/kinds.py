@@ -1,0 +1,352 @@
+"""The closed list of record kinds and what each may hold.
+
+Values are ints, bools, enums, ids, digests and repository paths; free text of any length is a blob. `attempt` stands in
+all that an attempt reports. Money is integer micro-USD. A field with a default may be left out of the record.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+Sha = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Commit = Annotated[str, Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+Short = Annotated[str, Meta(max_length=256)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of every kind's data."""
+
+
+class TaskOpened(Data):
+    repo: Short
+    forge: Short
+    host: Short
+    repo_id: Count
+    path: Short
+    issue: Count
+    labeller: Count
+    base_branch: Short
+    base_commit: Commit
+    policy_sha256: Sha
+    config_sha256: Sha
+    bot_version: Short
+    instance: Short
+    vkey: Short
+    data_class: Short = "standard"
+    installation: Count = 0
+
+
+class IssueSnapshot(Data):
+    event_id: Short
+    author_id: Count
+    updated_ts: Count
+    number: Count
+
+
+class SpecSet(Data):
+    spec_sha256: Sha
+    rev: Count
+    attempt: Count = 0
+    source: Short = "model"
+
+
+class PlanSet(Data):
+    plan_sha256: Sha
+    rev: Count
+    attempt: Count = 0
+    source: Short = "model"
+
+
+class ApprovalRequested(Data):
+    what: Short
+    digest: Sha
+    rev: Count
+    size: Count = 0
+    root: Short = ""
+    source_sha256: Short = ""
+    head: Short = ""
+
+
+class Approval(Data):
+    what: Short
+    digest: Sha
+    rev: Count
+    event_id: Short
+    forge_ts: Count
+    permission: Short
+    method: Short
+
+
+class ApprovalWithdrawn(Data):
+    what: Short
+    digest: Sha
+    reason: Short
+
+
+class Command(Data):
+    verb: Short
+    event_id: Short
+    forge_ts: Count
+    accepted: bool
+    permission: Short = ""
+    code: Short = ""
+    phase: Short = ""
+    model: Short = ""
+
+
+class ProfileSet(Data):
+    spec: Short
+    planning: Short
+    coding: Short
+    qa: Short
+    qa_fixer: Short
+
+
+class AttemptStarted(Data):
+    attempt: Count
+    step: Short
+    model: Short = ""
+    round: Count = 0
+    order_sha256: Short = ""
+
+
+class AttemptEnded(Data):
+    attempt: Count
+    step: Short
+    code: Short = ""
+    commit: Short = ""
+    source_sha256: Short = ""
+    calls: Count = 0
+    tokens_in: Count = 0
+    tokens_out: Count = 0
+    micro_usd: int | None = 0
+
+
+class ModelCall(Data):
+    attempt: Count
+    call: Count
+    provider: Short
+    model: Short
+    params_sha256: Short = ""
+    tools_sha256: Short = ""
+    tokens_in: Count = 0
+
+
+class ModelResult(Data):
+    attempt: Count
+    call: Count
+    stop: Short = ""
+    tokens_in: Count = 0
+    tokens_out: Count = 0
+    micro_usd: int | None = 0
+    dur_ms: Count = 0
+    status: Count = 0
+
+
+class ToolCall(Data):
+    attempt: Count
+    call: Count
+    tool: Short
+    decision: Short = "allow"
+
+
+class ToolResult(Data):
+    attempt: Count
+    call: Count
+    exit: int | None = None
+    dur_ms: Count = 0
+
+
+class CommandRun(Data):
+    attempt: Count
+    call: Count
+    argv_sha256: Sha
+    net: Short = "none"
+
+
+class FileChange(Data):
+    attempt: Count
+    path: Short
+    op: Short
+    old_sha256: Short = ""
+    new_sha256: Short = ""
+
+
+class CommitIntent(Data):
+    attempt: Count
+    tree: Commit
+    source_sha256: Sha
+    step: Count = 0
+
+
+class CommitMade(Data):
+    attempt: Count
+    commit: Commit
+    tree: Commit
+    parent: Commit
+    source_sha256: Sha
+    step: Count = 0
+
+
+class TestRun(Data):
+    attempt: Count
+    suite: Short
+    commit: Commit
+    exit: int
+    dur_ms: Count
+    passed: int | None = None
+    failed: int | None = None
+    skipped: int | None = None
+
+
+class QaVerdict(Data):
+    attempt: Count
+    round: Count
+    commit: Commit
+    source_sha256: Sha
+    verdict: Short
+    criteria: Count
+    met: Count
+
+
+class Progress(Data):
+    attempt: Count
+    done: Count
+    total: Count
+
+
+class Pushed(Data):
+    attempt: Count
+    ref: Short
+    commit: Commit
+    size: Count
+
+
+class GateResult(Data):
+    rule: Short
+    result: Short
+
+
+class ForgeIntent(Data):
+    purpose: Short
+    rev: Count
+
+
+class ForgeDone(Data):
+    purpose: Short
+    rev: Count
+    object_id: Short
+    body_sha256: Short = ""
+
+
+class Pull(Data):
+    number: Count
+    head: Commit
+    branch: Short
+    draft: bool = False
+    state: Short = "open"
+
+
+class Pause(Data):
+    on: bool
+    event_id: Short = ""
+
+
+class Anchor(Data):
+    where: Short
+    size: Count
+    root: Short
+    ref_id: Short
+
+
+class PolicyChanged(Data):
+    policy_sha256: Sha
+
+
+class BlobRedacted(Data):
+    target: Sha
+    reason: Short
+
+
+class JournalRecovered(Data):
+    torn_bytes: Count
+    torn_sha256: Short
+
+
+class ClockJump(Data):
+    delta_ms: int
+
+
+class Emergency(Data):
+    reason_code: Short
+    review_due_ts: Count
+
+
+class TaskBlocked(Data):
+    code: Short
+    attempt: Count = 0
+
+
+class TaskClosed(Data):
+    state: Short
+    reason: Short = ""
+
+
+class Seal(Data):
+    outcome: Short
+    commit: Short
+    source_sha256: Short
+    blobs: Count
+    redacted: Count
+
+
+KINDS: Final[dict[str, type[Data]]] = {
+    "task.opened": TaskOpened,
+    "issue.snapshot": IssueSnapshot,
+    "spec.set": SpecSet,
+    "plan.set": PlanSet,
+    "approval.requested": ApprovalRequested,
+    "approval": Approval,
+    "approval.withdrawn": ApprovalWithdrawn,
+    "command": Command,
+    "profile.set": ProfileSet,
+    "attempt.started": AttemptStarted,
+    "attempt.ended": AttemptEnded,
+    "model.call": ModelCall,
+    "model.result": ModelResult,
+    "tool.call": ToolCall,
+    "tool.result": ToolResult,
+    "command.run": CommandRun,
+    "file.change": FileChange,
+    "commit.intent": CommitIntent,
+    "commit.made": CommitMade,
+    "test.run": TestRun,
+    "qa.verdict": QaVerdict,
+    "progress": Progress,
+    "pushed": Pushed,
+    "gate": GateResult,
+    "forge.intent": ForgeIntent,
+    "forge.done": ForgeDone,
+    "pull": Pull,
+    "pause": Pause,
+    "anchor": Anchor,
+    "policy.changed": PolicyChanged,
+    "blob.redacted": BlobRedacted,
+    "journal.recovered": JournalRecovered,
+    "clock.jump": ClockJump,
+    "emergency": Emergency,
+    "task.blocked": TaskBlocked,
+    "task.closed": TaskClosed,
+    "seal": Seal,
+}
+
+WORKER_KINDS: Final = frozenset(
+    {
+        "spec.set", "plan.set", "attempt.ended", "model.call", "model.result", "tool.call", "tool.result",
+        "command.run", "file.change", "commit.intent", "commit.made", "test.run", "qa.verdict", "progress", "pushed",
+    }
+)  # fmt: skip

@@ -1,0 +1,37 @@
+"""What a person asked the bot to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Verb(StrEnum):
+    """The words people may say; bot/commands/catalogue.py explains each."""
+
+    APPROVE = "approve"
+    REVISE = "revise"
+    EDIT = "edit"
+    REJECT = "reject"
+    FIX = "fix"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STATUS = "status"
+    HELP = "help"
+    MODEL = "model"
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One command out of a comment.
+
+    `argument` is the rest of the line and the plain lines that follow it; `block` is the first fenced block after it
+    (for `edit`); `line` counts from 1.
+    """
+
+    verb: Verb
+    argument: str = ""
+    block: str = ""
+    line: int = 1

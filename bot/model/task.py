@@ -1,0 +1,166 @@
+"""A task: what was asked for, where it stands, and what it has cost."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from bot.model.event import Actor, Repo
+
+CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+TASK_ID: Final = re.compile(r"^(0|[1-9][0-9]{0,9})-[0-9a-hjkmnp-tv-z]{6}$")
+
+
+def new_task_id(issue: int) -> str:
+    """Make an id such as `42-k7f3qd`; the caller claims it instance-wide before use."""
+    return f"{issue}-{''.join(secrets.choice(CROCKFORD) for _ in range(6))}"
+
+
+class Phase(StrEnum):
+    """What a model does; these five names are the keys of a profile."""
+
+    SPEC = "spec"
+    PLANNING = "planning"
+    CODING = "coding"
+    QA = "qa"
+    QA_FIXER = "qa_fixer"
+
+
+class Step(StrEnum):
+    """What one attempt does: a phase, or one of the two deliveries that need no model."""
+
+    SPEC = "spec"
+    PLANNING = "planning"
+    CODING = "coding"
+    QA = "qa"
+    QA_FIXER = "qa_fixer"
+    PUBLISH = "publish"
+    ARCHIVE = "archive"
+
+    @property
+    def phase(self) -> Phase | None:
+        """Name the phase whose model this step asks, if it asks one."""
+        return None if self in (Step.PUBLISH, Step.ARCHIVE) else Phase(self.value)
+
+
+class Gate(StrEnum):
+    """Where people decide."""
+
+    SPEC = "spec"
+    PLAN = "plan"
+    CHANGE = "change"
+
+
+class State(StrEnum):
+    """Where a task stands; bot/tasks/machine.py holds every transition."""
+
+    RECEIVED = "received"
+    SPEC = "spec"
+    SPEC_REVIEW = "spec_review"
+    PLAN = "plan"
+    PLAN_REVIEW = "plan_review"
+    CODING = "coding"
+    QA = "qa"
+    FIXING = "fixing"
+    PUBLISHING = "publishing"
+    CHANGE_REVIEW = "change_review"
+    DONE = "done"
+    BLOCKED = "blocked"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing can follow."""
+        return self in (State.DONE, State.CANCELLED, State.REJECTED, State.EXPIRED)
+
+    @property
+    def gate(self) -> Gate | None:
+        """Name the gate at which this state waits for people, if it does."""
+        return GATE_OF.get(self)
+
+
+GATE_OF: Final = {State.SPEC_REVIEW: Gate.SPEC, State.PLAN_REVIEW: Gate.PLAN, State.CHANGE_REVIEW: Gate.CHANGE}
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which model does which phase, as model strings."""
+
+    spec: str = "sonnet"
+    planning: str = "opus"
+    coding: str = "sonnet"
+    qa: str = "sonnet"
+    qa_fixer: str = "sonnet"
+
+    def model(self, phase: Phase) -> str:
+        """Name the model string of a phase."""
+        value: str = getattr(self, phase.value)
+        return value
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What models were asked and what it cost; money is integer micro-USD, None where no price is known."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    micro_usd: int | None = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        cost = None if self.micro_usd is None or other.micro_usd is None else self.micro_usd + other.micro_usd
+        return Usage(
+            self.calls + other.calls, self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out, cost
+        )
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """One draft of a spec or a plan: its bytes are the blob `commitment`, its digest is over the content."""
+
+    gate: Gate
+    rev: int
+    sha256: str
+    commitment: str
+    author: str  # "model" or a person's actor id such as "github:583231"
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Somebody let exactly one gate digest pass."""
+
+    gate: Gate
+    rev: int
+    digest: str
+    actor: Actor
+    role: str
+    at_ms: int
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One numbered run of a step; `outcome` is empty while it runs."""
+
+    number: int
+    step: Step
+    model: str
+    started_ms: int
+    round: int = 0
+    ended_ms: int = 0
+    outcome: str = ""
+    code: str = ""  # GW-... where it failed
+    usage: Usage = Usage()
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What a task was opened on; never changes afterwards."""
+
+    task: str
+    repo: Repo
+    issue: int
+    labeller: Actor
+    base_branch: str
+    base_commit: str
+    policy_sha256: str
+    installation: int = 0

@@ -1,0 +1,138 @@
+"""What every provider is: a request goes in, a result comes out, and every call is reported on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from bot.model.task import Phase, Usage
+
+
+class Access(StrEnum):
+    """What the agent may do in the worktree."""
+
+    READ = "read"  # spec, planning, qa: read and search only
+    WRITE = "write"  # coding, qa_fixer: edit and run as well
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Where a run ends whatever the model says; the harness enforces these outside the runtime as well."""
+
+    wall_seconds: float = 1800.0
+    idle_seconds: float = 300.0  # without any sign of life
+    turns: int = 100
+    output_bytes: int = 30_000  # of one tool result
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one phase."""
+
+    phase: Phase
+    model: str  # without its routing prefix
+    system: str
+    prompt: str
+    access: Access
+    limits: Limits = Limits()
+    schema: dict[str, Any] | None = None  # JSON schema the answer must satisfy, where the phase asks for one
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run ended with; a run that did not end well raises ProviderError instead."""
+
+    text: str  # the last answer of the model
+    answer: dict[str, Any] | None = None  # parsed and schema-checked, where Request.schema was given
+    usage: Usage = Usage()
+    model: str = ""  # as the provider names what it used
+
+
+class Cause(StrEnum):
+    """Why a run failed, in words all providers share."""
+
+    AUTH = "auth"
+    QUOTA = "quota"
+    RATE = "rate"
+    CONTEXT = "context"
+    MODEL = "model_not_found"
+    REFUSAL = "refusal"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    ANSWER = "answer"  # no usable answer after the allowed tries
+    BUDGET = "budget"
+
+
+class Recorder(Protocol):
+    """Where a run reports what it does; implemented over the attempt's stream, by a list in tests.
+
+    `data` follows the closed schema of the kind (bot/audit/record.py); `blobs` are contents that are redacted and
+    stored by salted commitment, under their names.
+    """
+
+    def record(
+        self, kind: str, data: Mapping[str, Any], *, outcome: str = "ok", blobs: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Report one record; never blocks on the network for long, never raises for a full disk silently."""
+
+
+class Exec(msgspec.Struct, frozen=True):
+    """How a command in the jail ended; `output` is stdout and stderr together, bounded, decoded with replacement."""
+
+    exit_code: int
+    output: str
+    duration_ms: int
+    timed_out: bool = False
+    truncated: bool = False
+
+
+class Jail(Protocol):
+    """One worktree in one sandbox (runners/workspace/sandbox.py)."""
+
+    @property
+    def worktree(self) -> Path:
+        """Where the worktree lies on the host; hostile content, read it only beneath and without links."""
+
+    @property
+    def inside(self) -> str:
+        """Where the worktree lies for the agent: `/workspace`."""
+
+    @property
+    def gateway_url(self) -> str:
+        """Base URL of the gateway as the agent sees it."""
+
+    async def run(
+        self, argv: Sequence[str], *, timeout: float, max_output: int = 30_000, env: Mapping[str, str] | None = None,
+        writable: bool = True, on_output: Callable[[bytes], None] | None = None,
+    ) -> Exec:
+        """Run one command in the jail to its end or its time-out; nothing of it survives."""
+
+    def wrapper(
+        self, argv: Sequence[str], *, env: Mapping[str, str], binds: Sequence[tuple[Path, str]] = (),
+        writable: bool = True,
+    ) -> Path:
+        """Write an executable that starts `argv` (plus its own arguments) in the jail, for runtimes that insist on
+        starting a program themselves; `binds` are (host path, path inside), read-only.
+        """
+
+
+class Door(Protocol):
+    """The gateway of one attempt as its provider needs it."""
+
+    @property
+    def token(self) -> str:
+        """The dummy token that agents present instead of a key."""
+
+    @property
+    def socket(self) -> Path:
+        """The unix socket the gateway listens on."""
+
+
+class Provider(Protocol):
+    """An adapter that drives one agent runtime or model API."""
+
+    name: str
+
+    async def run(self, request: Request, jail: Jail, door: Door, recorder: Recorder) -> Result:
+        """Drive one request to its end; raise ProviderError where it fails, leave no process behind."""
