@@ -1,0 +1,1 @@
+"""Records, chain, blobs, keys: what can be proved afterwards."""

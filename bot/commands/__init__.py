@@ -1,0 +1,1 @@
+"""What people may say, and who may say it."""

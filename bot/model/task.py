@@ -164,3 +164,91 @@ class Origin(msgspec.Struct, frozen=True):
     base_commit: str
     policy_sha256: str
     installation: int = 0
+
+
+class Pull(msgspec.Struct, frozen=True):
+    """The pull or merge request of a task."""
+
+    number: int
+    head: str
+    branch: str
+    draft: bool
+    state: str  # open, merged, closed
+
+
+class Request(msgspec.Struct, frozen=True):
+    """An approval that was asked for: the digest that was shown, and when."""
+
+    gate: Gate
+    rev: int
+    digest: str
+    at_ms: int
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the last QA round found; the report itself is the blob `commitment`."""
+
+    round: int
+    commit: str
+    source_sha256: str
+    passed: bool
+    criteria: int
+    met: int
+    commitment: str
+
+
+class Task(msgspec.Struct, frozen=True):
+    """The fold of a task's journal: everything that is known, nothing that is guessed."""
+
+    origin: Origin
+    state: State
+    profile: Profile
+    size: int  # records in the journal
+    opened_ms: int
+    changed_ms: int
+    issue_blob: str = ""  # commitment of the issue snapshot
+    blocked_from: State | None = None
+    blocked_code: str = ""
+    blocked_blob: str = ""  # commitment of the explanation, if there is one
+    paused: bool = False
+    spec: Artifact | None = None
+    plan: Artifact | None = None
+    feedback: tuple[str, ...] = ()  # commitments of feedback that the next draft must take up
+    requested: tuple[Request, ...] = ()
+    approvals: tuple[Approval, ...] = ()  # in force; a withdrawn one is gone
+    attempts: tuple[Attempt, ...] = ()
+    rounds: int = 0  # QA rounds so far
+    verdict: Verdict | None = None
+    head: str = ""  # last commit of the work
+    source_sha256: str = ""
+    steps_done: int = 0
+    steps_total: int = 0
+    generation: int = 1  # 2 and up after `revise` with an open change: a new branch `...-2`
+    branch: str = ""
+    pull: Pull | None = None
+    posted: dict[str, str] = {}  # purpose -> object id on the forge
+    intents: tuple[str, ...] = ()  # purposes begun and not finished
+    archived: int = 0  # records that the audit ref is known to hold
+    close_reason: str = ""
+
+    @property
+    def running(self) -> Attempt | None:
+        """Name the attempt that has started and not ended."""
+        return next((a for a in reversed(self.attempts) if not a.outcome), None)
+
+    @property
+    def usage(self) -> Usage:
+        """Sum what all attempts used."""
+        return sum((a.usage for a in self.attempts), Usage())
+
+    def artifact(self, gate: Gate) -> Artifact | None:
+        """Name the draft in force at a gate."""
+        return {Gate.SPEC: self.spec, Gate.PLAN: self.plan}.get(gate)
+
+    def approval(self, gate: Gate) -> Approval | None:
+        """Name the approval in force at a gate."""
+        return next((a for a in reversed(self.approvals) if a.gate is gate), None)
+
+    def asked(self, gate: Gate) -> Request | None:
+        """Name the newest request for approval at a gate."""
+        return next((r for r in reversed(self.requested) if r.gate is gate), None)

@@ -1,0 +1,1 @@
+"""Take deliveries in: verify, store, answer."""

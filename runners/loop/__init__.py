@@ -1,0 +1,1 @@
+"""Our own agent for plain chat models."""

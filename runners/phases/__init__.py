@@ -1,0 +1,1 @@
+"""One phase a file: order in, evidence out."""

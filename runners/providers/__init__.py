@@ -1,0 +1,1 @@
+"""One adapter per agent runtime or model API."""

@@ -103,17 +103,28 @@ class Jail(Protocol):
         """Base URL of the gateway as the agent sees it."""
 
     async def run(
-        self, argv: Sequence[str], *, timeout: float, max_output: int = 30_000, env: Mapping[str, str] | None = None,
-        writable: bool = True, on_output: Callable[[bytes], None] | None = None,
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        max_output: int = 30_000,
+        env: Mapping[str, str] | None = None,
+        writable: bool = True,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> Exec:
         """Run one command in the jail to its end or its time-out; nothing of it survives."""
 
     def wrapper(
-        self, argv: Sequence[str], *, env: Mapping[str, str], binds: Sequence[tuple[Path, str]] = (),
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        binds: Sequence[tuple[Path, str]] = (),
         writable: bool = True,
     ) -> Path:
-        """Write an executable that starts `argv` (plus its own arguments) in the jail, for runtimes that insist on
-        starting a program themselves; `binds` are (host path, path inside), read-only.
+        """Write an executable that starts `argv` plus its own arguments in the jail.
+
+        For runtimes that insist on starting a program themselves; `binds` are (host path, path inside), read-only.
         """
 
 

@@ -1,0 +1,1 @@
+"""Mirrors, worktrees, the jail, and the only git."""

@@ -1,0 +1,139 @@
+"""Typed settings: `gatewright.toml`, the environment, and files for secrets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every table."""
+
+
+class Server(Section):
+    """Where the web process listens and where state lives."""
+
+    host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8080
+    data_dir: Annotated[str, Meta(description="State directory; empty takes XDG_STATE_HOME/gatewright")] = ""
+    public_url: Annotated[str, Meta(description="URL under which people reach the pages")] = ""
+    instance: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$", description="Name of this instance")] = (
+        "gatewright"
+    )
+    api_tokens: Annotated[tuple[str, ...], Meta(description="Bearer tokens for API and metrics (secret)")] = ()
+
+
+class Redis(Section):
+    """The store of inbox, journals in flight and queue."""
+
+    url: Annotated[str, Meta(description='"embedded", redis://, rediss:// or unix://')] = "embedded"
+    allow_volatile: Annotated[bool, Meta(description="Accept a Redis that keeps nothing on disk (unsafe)")] = False
+    inbox_max: Annotated[int, Meta(ge=1, description="Deliveries that may wait before new ones get 503")] = 10_000
+
+
+class Trigger(Section):
+    """What starts a task and how people address the bot."""
+
+    label: Annotated[str, Meta(description="Issue label that opens a task")] = "gatewright"
+    bot_name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,38}$", description="Name in commands")] = "gatewright"
+    command_style: Annotated[Literal["bare", "named"], Meta(description="Form shown on GitHub")] = "bare"
+
+
+class GitHub(Section):
+    """A GitHub App or a personal token, github.com or Enterprise."""
+
+    api_url: Annotated[str, Meta(description="REST base URL")] = "https://api.github.com"
+    web_url: Annotated[str, Meta(description="Web and git base URL")] = "https://github.com"
+    app_id: Annotated[int, Meta(ge=0, description="GitHub App id; 0 means a token is used")] = 0
+    private_key: Annotated[str, Meta(description="App private key, PEM (secret)")] = ""
+    token: Annotated[str, Meta(description="Personal access token (secret)")] = ""
+    webhook_secrets: Annotated[tuple[str, ...], Meta(description="Webhook secrets, newest first (secret)")] = ()
+
+
+class ProfileTable(Section):
+    """Which model does which phase, as model strings."""
+
+    spec: str = "sonnet"
+    planning: str = "opus"
+    coding: str = "sonnet"
+    qa: str = "sonnet"
+    qa_fixer: str = "sonnet"
+
+
+class Price(Section):
+    """Prices in USD per million tokens."""
+
+    input: Annotated[float, Meta(ge=0)] = 0.0
+    output: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class ProviderTable(Section):
+    """One provider: where it is and with which key."""
+
+    base_url: Annotated[str, Meta(description="API base URL; empty takes the vendor's")] = ""
+    api_key: Annotated[str, Meta(description="API key (secret)")] = ""
+    auth_token: Annotated[str, Meta(description="OAuth bearer token instead of a key (secret)")] = ""
+    enabled: Annotated[bool, Meta(description="Whether this provider may be used")] = True
+    prices: Annotated[dict[str, Price], Meta(description="Model name -> price")] = {}
+
+
+class Policy(Section):
+    """Who may decide what."""
+
+    preset: Annotated[Literal["team", "regulated"], Meta(description="Named set of rules")] = "team"
+    min_role: Annotated[
+        Literal["write", "maintain", "admin"], Meta(description="Weakest role whose commands count")
+    ] = "write"
+    gate_days: Annotated[int, Meta(ge=1, le=365, description="Days a gate stays open")] = 14
+
+
+class Budget(Section):
+    """Limits of one task."""
+
+    phase_minutes: Annotated[int, Meta(ge=1, description="Wall clock of one phase")] = 30
+    qa_rounds: Annotated[int, Meta(ge=1, le=20, description="QA rounds before a person is asked")] = 3
+    turns: Annotated[int, Meta(ge=1, description="Model turns of one phase")] = 100
+
+
+class Sandbox(Section):
+    """The jail of agents and checks."""
+
+    mode: Annotated[Literal["bwrap", "none-i-accept-the-risk"], Meta(description="How agents are confined")] = "bwrap"
+    user: Annotated[int, Meta(ge=1, description="First numeric user id that a root worker drops to")] = 64_000
+    processes: Annotated[int, Meta(ge=64, description="Processes of one jail")] = 512
+    file_mb: Annotated[int, Meta(ge=1, description="Largest file an agent may write")] = 2_048
+    tmp_mb: Annotated[int, Meta(ge=16, description="Size of /tmp in the jail")] = 1_024
+    binds: Annotated[tuple[str, ...], Meta(description="Host paths shown read-only in the jail")] = ()
+
+
+class Audit(Section):
+    """Where evidence lies."""
+
+    audit_ref: Annotated[Literal["ref", "branch"], Meta(description="refs/gatewright/audit/ID or a branch")] = "ref"
+
+
+class Worker(Section):
+    """This machine's worker."""
+
+    work_dir: Annotated[str, Meta(description="Mirrors and worktrees; empty takes data_dir/work")] = ""
+    queue: Annotated[str, Meta(pattern="^[a-z0-9.-]+$", description="RQ queue to serve")] = "default"
+    count: Annotated[int, Meta(ge=1, le=64, description="Workers that `up` starts")] = 1
+
+
+class Settings(Section):
+    """Everything `gatewright.toml` may say."""
+
+    server: Server = Server()
+    redis: Redis = Redis()
+    trigger: Trigger = Trigger()
+    github: GitHub = GitHub()
+    profile: ProfileTable = ProfileTable()
+    providers: dict[str, ProviderTable] = {}
+    endpoints: dict[str, ProviderTable] = {}
+    policy: Policy = Policy()
+    budget: Budget = Budget()
+    sandbox: Sandbox = Sandbox()
+    audit: Audit = Audit()
+    worker: Worker = Worker()
