@@ -12,7 +12,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every table."""
 
 
-class Server(Section):
+class Server(Section, frozen=True):
     """Where the web process listens and where state lives."""
 
     host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
@@ -25,7 +25,7 @@ class Server(Section):
     api_tokens: Annotated[tuple[str, ...], Meta(description="Bearer tokens for API and metrics (secret)")] = ()
 
 
-class Redis(Section):
+class Redis(Section, frozen=True):
     """The store of inbox, journals in flight and queue."""
 
     url: Annotated[str, Meta(description='"embedded", redis://, rediss:// or unix://')] = "embedded"
@@ -33,7 +33,7 @@ class Redis(Section):
     inbox_max: Annotated[int, Meta(ge=1, description="Deliveries that may wait before new ones get 503")] = 10_000
 
 
-class Trigger(Section):
+class Trigger(Section, frozen=True):
     """What starts a task and how people address the bot."""
 
     label: Annotated[str, Meta(description="Issue label that opens a task")] = "gatewright"
@@ -41,7 +41,7 @@ class Trigger(Section):
     command_style: Annotated[Literal["bare", "named"], Meta(description="Form shown on GitHub")] = "bare"
 
 
-class GitHub(Section):
+class GitHub(Section, frozen=True):
     """A GitHub App or a personal token, github.com or Enterprise."""
 
     api_url: Annotated[str, Meta(description="REST base URL")] = "https://api.github.com"
@@ -52,7 +52,7 @@ class GitHub(Section):
     webhook_secrets: Annotated[tuple[str, ...], Meta(description="Webhook secrets, newest first (secret)")] = ()
 
 
-class ProfileTable(Section):
+class ProfileTable(Section, frozen=True):
     """Which model does which phase, as model strings."""
 
     spec: str = "sonnet"
@@ -62,14 +62,14 @@ class ProfileTable(Section):
     qa_fixer: str = "sonnet"
 
 
-class Price(Section):
+class Price(Section, frozen=True):
     """Prices in USD per million tokens."""
 
     input: Annotated[float, Meta(ge=0)] = 0.0
     output: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class ProviderTable(Section):
+class ProviderTable(Section, frozen=True):
     """One provider: where it is and with which key."""
 
     base_url: Annotated[str, Meta(description="API base URL; empty takes the vendor's")] = ""
@@ -79,7 +79,7 @@ class ProviderTable(Section):
     prices: Annotated[dict[str, Price], Meta(description="Model name -> price")] = {}
 
 
-class Policy(Section):
+class Policy(Section, frozen=True):
     """Who may decide what."""
 
     preset: Annotated[Literal["team", "regulated"], Meta(description="Named set of rules")] = "team"
@@ -89,7 +89,7 @@ class Policy(Section):
     gate_days: Annotated[int, Meta(ge=1, le=365, description="Days a gate stays open")] = 14
 
 
-class Budget(Section):
+class Budget(Section, frozen=True):
     """Limits of one task."""
 
     phase_minutes: Annotated[int, Meta(ge=1, description="Wall clock of one phase")] = 30
@@ -97,7 +97,7 @@ class Budget(Section):
     turns: Annotated[int, Meta(ge=1, description="Model turns of one phase")] = 100
 
 
-class Sandbox(Section):
+class Sandbox(Section, frozen=True):
     """The jail of agents and checks."""
 
     mode: Annotated[Literal["bwrap", "none-i-accept-the-risk"], Meta(description="How agents are confined")] = "bwrap"
@@ -108,13 +108,13 @@ class Sandbox(Section):
     binds: Annotated[tuple[str, ...], Meta(description="Host paths shown read-only in the jail")] = ()
 
 
-class Audit(Section):
+class Audit(Section, frozen=True):
     """Where evidence lies."""
 
     audit_ref: Annotated[Literal["ref", "branch"], Meta(description="refs/gatewright/audit/ID or a branch")] = "ref"
 
 
-class Worker(Section):
+class Worker(Section, frozen=True):
     """This machine's worker."""
 
     work_dir: Annotated[str, Meta(description="Mirrors and worktrees; empty takes data_dir/work")] = ""
@@ -122,7 +122,7 @@ class Worker(Section):
     count: Annotated[int, Meta(ge=1, le=64, description="Workers that `up` starts")] = 1
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """Everything `gatewright.toml` may say."""
 
     server: Server = Server()

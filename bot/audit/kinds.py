@@ -21,7 +21,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Base of every kind's data."""
 
 
-class TaskOpened(Data):
+class TaskOpened(Data, frozen=True):
     repo: Short
     forge: Short
     host: Short
@@ -40,28 +40,28 @@ class TaskOpened(Data):
     installation: Count = 0
 
 
-class IssueSnapshot(Data):
+class IssueSnapshot(Data, frozen=True):
     event_id: Short
     author_id: Count
     updated_ts: Count
     number: Count
 
 
-class SpecSet(Data):
+class SpecSet(Data, frozen=True):
     spec_sha256: Sha
     rev: Count
     attempt: Count = 0
     source: Short = "model"
 
 
-class PlanSet(Data):
+class PlanSet(Data, frozen=True):
     plan_sha256: Sha
     rev: Count
     attempt: Count = 0
     source: Short = "model"
 
 
-class ApprovalRequested(Data):
+class ApprovalRequested(Data, frozen=True):
     what: Short
     digest: Sha
     rev: Count
@@ -71,7 +71,7 @@ class ApprovalRequested(Data):
     head: Short = ""
 
 
-class Approval(Data):
+class Approval(Data, frozen=True):
     what: Short
     digest: Sha
     rev: Count
@@ -81,13 +81,13 @@ class Approval(Data):
     method: Short
 
 
-class ApprovalWithdrawn(Data):
+class ApprovalWithdrawn(Data, frozen=True):
     what: Short
     digest: Sha
     reason: Short
 
 
-class Command(Data):
+class Command(Data, frozen=True):
     verb: Short
     event_id: Short
     forge_ts: Count
@@ -98,7 +98,7 @@ class Command(Data):
     model: Short = ""
 
 
-class ProfileSet(Data):
+class ProfileSet(Data, frozen=True):
     spec: Short
     planning: Short
     coding: Short
@@ -106,7 +106,7 @@ class ProfileSet(Data):
     qa_fixer: Short
 
 
-class AttemptStarted(Data):
+class AttemptStarted(Data, frozen=True):
     attempt: Count
     step: Short
     model: Short = ""
@@ -114,7 +114,7 @@ class AttemptStarted(Data):
     order_sha256: Short = ""
 
 
-class AttemptEnded(Data):
+class AttemptEnded(Data, frozen=True):
     attempt: Count
     step: Short
     code: Short = ""
@@ -126,7 +126,7 @@ class AttemptEnded(Data):
     micro_usd: int | None = 0
 
 
-class ModelCall(Data):
+class ModelCall(Data, frozen=True):
     attempt: Count
     call: Count
     provider: Short
@@ -136,7 +136,7 @@ class ModelCall(Data):
     tokens_in: Count = 0
 
 
-class ModelResult(Data):
+class ModelResult(Data, frozen=True):
     attempt: Count
     call: Count
     stop: Short = ""
@@ -147,28 +147,28 @@ class ModelResult(Data):
     status: Count = 0
 
 
-class ToolCall(Data):
+class ToolCall(Data, frozen=True):
     attempt: Count
     call: Count
     tool: Short
     decision: Short = "allow"
 
 
-class ToolResult(Data):
+class ToolResult(Data, frozen=True):
     attempt: Count
     call: Count
     exit: int | None = None
     dur_ms: Count = 0
 
 
-class CommandRun(Data):
+class CommandRun(Data, frozen=True):
     attempt: Count
     call: Count
     argv_sha256: Sha
     net: Short = "none"
 
 
-class FileChange(Data):
+class FileChange(Data, frozen=True):
     attempt: Count
     path: Short
     op: Short
@@ -176,14 +176,14 @@ class FileChange(Data):
     new_sha256: Short = ""
 
 
-class CommitIntent(Data):
+class CommitIntent(Data, frozen=True):
     attempt: Count
     tree: Commit
     source_sha256: Sha
     step: Count = 0
 
 
-class CommitMade(Data):
+class CommitMade(Data, frozen=True):
     attempt: Count
     commit: Commit
     tree: Commit
@@ -192,7 +192,7 @@ class CommitMade(Data):
     step: Count = 0
 
 
-class TestRun(Data):
+class TestRun(Data, frozen=True):
     attempt: Count
     suite: Short
     commit: Commit
@@ -203,7 +203,7 @@ class TestRun(Data):
     skipped: int | None = None
 
 
-class QaVerdict(Data):
+class QaVerdict(Data, frozen=True):
     attempt: Count
     round: Count
     commit: Commit
@@ -213,37 +213,37 @@ class QaVerdict(Data):
     met: Count
 
 
-class Progress(Data):
+class Progress(Data, frozen=True):
     attempt: Count
     done: Count
     total: Count
 
 
-class Pushed(Data):
+class Pushed(Data, frozen=True):
     attempt: Count
     ref: Short
     commit: Commit
     size: Count
 
 
-class GateResult(Data):
+class GateResult(Data, frozen=True):
     rule: Short
     result: Short
 
 
-class ForgeIntent(Data):
+class ForgeIntent(Data, frozen=True):
     purpose: Short
     rev: Count
 
 
-class ForgeDone(Data):
+class ForgeDone(Data, frozen=True):
     purpose: Short
     rev: Count
     object_id: Short
     body_sha256: Short = ""
 
 
-class Pull(Data):
+class Pull(Data, frozen=True):
     number: Count
     head: Commit
     branch: Short
@@ -251,52 +251,52 @@ class Pull(Data):
     state: Short = "open"
 
 
-class Pause(Data):
+class Pause(Data, frozen=True):
     on: bool
     event_id: Short = ""
 
 
-class Anchor(Data):
+class Anchor(Data, frozen=True):
     where: Short
     size: Count
     root: Short
     ref_id: Short
 
 
-class PolicyChanged(Data):
+class PolicyChanged(Data, frozen=True):
     policy_sha256: Sha
 
 
-class BlobRedacted(Data):
+class BlobRedacted(Data, frozen=True):
     target: Sha
     reason: Short
 
 
-class JournalRecovered(Data):
+class JournalRecovered(Data, frozen=True):
     torn_bytes: Count
     torn_sha256: Short
 
 
-class ClockJump(Data):
+class ClockJump(Data, frozen=True):
     delta_ms: int
 
 
-class Emergency(Data):
+class Emergency(Data, frozen=True):
     reason_code: Short
     review_due_ts: Count
 
 
-class TaskBlocked(Data):
+class TaskBlocked(Data, frozen=True):
     code: Short
     attempt: Count = 0
 
 
-class TaskClosed(Data):
+class TaskClosed(Data, frozen=True):
     state: Short
     reason: Short = ""
 
 
-class Seal(Data):
+class Seal(Data, frozen=True):
     outcome: Short
     commit: Short
     source_sha256: Short

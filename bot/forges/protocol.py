@@ -105,7 +105,7 @@ class Forge(Protocol):
     async def set_status(self, repo: Repo, commit: str, state: StatusState, context: str, text: str) -> None:
         """Set a commit status; `text` is cut to what the forge allows."""
 
-    async def open_change(  # noqa: PLR0913 - a pull request has this many parts
+    async def open_change(
         self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool
     ) -> Change:
         """Open a pull or merge request from a branch that is already pushed."""
