@@ -67,6 +67,8 @@ class Price(Section, frozen=True):
 
     input: Annotated[float, Meta(ge=0)] = 0.0
     output: Annotated[float, Meta(ge=0)] = 0.0
+    cache_read: Annotated[float | None, Meta(description="Input read from a prompt cache; unset: as the API")] = None
+    cache_write: Annotated[float | None, Meta(description="Input put into a prompt cache; unset: as the API")] = None
 
 
 class ProviderTable(Section, frozen=True):

@@ -11,8 +11,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-Sha = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Commit = Annotated[str, Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+Sha = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Commit = Annotated[str, Meta(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})\Z")]
 Short = Annotated[str, Meta(max_length=256)]
 Count = Annotated[int, Meta(ge=0)]
 
@@ -22,6 +22,8 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class TaskOpened(Data, frozen=True):
+    """Say whose task this is: instance, repository, issue, base, policy; always record 0, and what genesis hashes."""
+
     repo: Short
     forge: Short
     host: Short
@@ -41,6 +43,8 @@ class TaskOpened(Data, frozen=True):
 
 
 class IssueSnapshot(Data, frozen=True):
+    """Keep the issue as it read when the task was opened; the text is the ref `body`."""
+
     event_id: Short
     author_id: Count
     updated_ts: Count
@@ -48,6 +52,8 @@ class IssueSnapshot(Data, frozen=True):
 
 
 class SpecSet(Data, frozen=True):
+    """Put a draft of the spec in force, which voids earlier approvals; the exact bytes are the ref `text`."""
+
     spec_sha256: Sha
     rev: Count
     attempt: Count = 0
@@ -55,6 +61,8 @@ class SpecSet(Data, frozen=True):
 
 
 class PlanSet(Data, frozen=True):
+    """Put a draft of the plan in force, which voids its earlier approvals; the exact bytes are the ref `text`."""
+
     plan_sha256: Sha
     rev: Count
     attempt: Count = 0
@@ -62,6 +70,8 @@ class PlanSet(Data, frozen=True):
 
 
 class ApprovalRequested(Data, frozen=True):
+    """Show a gate digest to people; `source_sha256` and `head` stand at the change gate only."""
+
     what: Short
     digest: Sha
     rev: Count
@@ -72,6 +82,8 @@ class ApprovalRequested(Data, frozen=True):
 
 
 class Approval(Data, frozen=True):
+    """Let exactly one requested gate digest pass; `event_id` names the comment, review or key press."""
+
     what: Short
     digest: Sha
     rev: Count
@@ -82,12 +94,16 @@ class Approval(Data, frozen=True):
 
 
 class ApprovalWithdrawn(Data, frozen=True):
+    """Take an approval back because what it bound has changed or its giver said so."""
+
     what: Short
     digest: Sha
     reason: Short
 
 
 class Command(Data, frozen=True):
+    """Note what a person asked for and whether it was done; the words themselves are refs."""
+
     verb: Short
     event_id: Short
     forge_ts: Count
@@ -99,6 +115,8 @@ class Command(Data, frozen=True):
 
 
 class ProfileSet(Data, frozen=True):
+    """Fix which model does which phase from here on."""
+
     spec: Short
     planning: Short
     coding: Short
@@ -107,6 +125,8 @@ class ProfileSet(Data, frozen=True):
 
 
 class AttemptStarted(Data, frozen=True):
+    """Begin one numbered run of a step; `order_sha256` is over the signed order."""
+
     attempt: Count
     step: Short
     model: Short = ""
@@ -115,6 +135,8 @@ class AttemptStarted(Data, frozen=True):
 
 
 class AttemptEnded(Data, frozen=True):
+    """End an attempt with what it used; nothing it reports later counts."""
+
     attempt: Count
     step: Short
     code: Short = ""
@@ -127,6 +149,8 @@ class AttemptEnded(Data, frozen=True):
 
 
 class ModelCall(Data, frozen=True):
+    """Note a request to a model before it is sent; the prompt is a ref."""
+
     attempt: Count
     call: Count
     provider: Short
@@ -137,6 +161,8 @@ class ModelCall(Data, frozen=True):
 
 
 class ModelResult(Data, frozen=True):
+    """Note how the model call of the same number ended; the output is a ref."""
+
     attempt: Count
     call: Count
     stop: Short = ""
@@ -148,6 +174,8 @@ class ModelResult(Data, frozen=True):
 
 
 class ToolCall(Data, frozen=True):
+    """Note a tool the agent wants to use and what policy decided, before it runs."""
+
     attempt: Count
     call: Count
     tool: Short
@@ -155,6 +183,8 @@ class ToolCall(Data, frozen=True):
 
 
 class ToolResult(Data, frozen=True):
+    """Note how the tool call of the same number ended."""
+
     attempt: Count
     call: Count
     exit: int | None = None
@@ -162,6 +192,8 @@ class ToolResult(Data, frozen=True):
 
 
 class CommandRun(Data, frozen=True):
+    """Note a program started in the jail and which network it could reach."""
+
     attempt: Count
     call: Count
     argv_sha256: Sha
@@ -169,6 +201,8 @@ class CommandRun(Data, frozen=True):
 
 
 class FileChange(Data, frozen=True):
+    """Note one path that an attempt changed, by digests of its content."""
+
     attempt: Count
     path: Short
     op: Short
@@ -177,6 +211,8 @@ class FileChange(Data, frozen=True):
 
 
 class CommitIntent(Data, frozen=True):
+    """Announce a commit before it is made, so that a crash leaves no nameless one."""
+
     attempt: Count
     tree: Commit
     source_sha256: Sha
@@ -184,6 +220,8 @@ class CommitIntent(Data, frozen=True):
 
 
 class CommitMade(Data, frozen=True):
+    """Name a commit of the work and the source digest of its tree."""
+
     attempt: Count
     commit: Commit
     tree: Commit
@@ -193,6 +231,8 @@ class CommitMade(Data, frozen=True):
 
 
 class TestRun(Data, frozen=True):
+    """Note one of the repository's own checks, re-run by the harness and judged by exit code."""
+
     attempt: Count
     suite: Short
     commit: Commit
@@ -204,6 +244,8 @@ class TestRun(Data, frozen=True):
 
 
 class QaVerdict(Data, frozen=True):
+    """Note what one QA round found about exactly one commit; the report is the ref `report`."""
+
     attempt: Count
     round: Count
     commit: Commit
@@ -214,12 +256,16 @@ class QaVerdict(Data, frozen=True):
 
 
 class Progress(Data, frozen=True):
+    """Count the steps of the plan that are done."""
+
     attempt: Count
     done: Count
     total: Count
 
 
 class Pushed(Data, frozen=True):
+    """Note a ref that was pushed and how many records the pushed evidence held."""
+
     attempt: Count
     ref: Short
     commit: Commit
@@ -227,16 +273,22 @@ class Pushed(Data, frozen=True):
 
 
 class GateResult(Data, frozen=True):
+    """Note what a rule of policy decided."""
+
     rule: Short
     result: Short
 
 
 class ForgeIntent(Data, frozen=True):
+    """Announce a write to the forge, so that a crash cannot make it twice."""
+
     purpose: Short
     rev: Count
 
 
 class ForgeDone(Data, frozen=True):
+    """Name the object that the announced write made."""
+
     purpose: Short
     rev: Count
     object_id: Short
@@ -244,6 +296,8 @@ class ForgeDone(Data, frozen=True):
 
 
 class Pull(Data, frozen=True):
+    """Note where the pull or merge request stands."""
+
     number: Count
     head: Commit
     branch: Short
@@ -252,11 +306,15 @@ class Pull(Data, frozen=True):
 
 
 class Pause(Data, frozen=True):
+    """Note that work on the task stopped or went on at a person's word."""
+
     on: bool
     event_id: Short = ""
 
 
 class Anchor(Data, frozen=True):
+    """Name a place outside this journal that holds the root of its first `size` records."""
+
     where: Short
     size: Count
     root: Short
@@ -264,39 +322,55 @@ class Anchor(Data, frozen=True):
 
 
 class PolicyChanged(Data, frozen=True):
+    """Put another policy in force."""
+
     policy_sha256: Sha
 
 
 class BlobRedacted(Data, frozen=True):
+    """Say that a blob was deleted on purpose, and why."""
+
     target: Sha
     reason: Short
 
 
 class JournalRecovered(Data, frozen=True):
+    """Say that a torn last line was cut off after a crash."""
+
     torn_bytes: Count
     torn_sha256: Short
 
 
 class ClockJump(Data, frozen=True):
+    """Say that the clock of control was set."""
+
     delta_ms: int
 
 
 class Emergency(Data, frozen=True):
+    """Say that a gate was passed in an emergency and until when it has to be reviewed."""
+
     reason_code: Short
     review_due_ts: Count
 
 
 class TaskBlocked(Data, frozen=True):
+    """Say that nothing goes on until a person looks."""
+
     code: Short
     attempt: Count = 0
 
 
 class TaskClosed(Data, frozen=True):
+    """End the task; only its delivery and its seal may follow."""
+
     state: Short
     reason: Short = ""
 
 
 class Seal(Data, frozen=True):
+    """Close the journal for good."""
+
     outcome: Short
     commit: Short
     source_sha256: Short

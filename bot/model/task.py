@@ -117,6 +117,12 @@ class Usage(msgspec.Struct, frozen=True):
             self.calls + other.calls, self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out, cost
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        cost = None if self.micro_usd is None or other.micro_usd is None else self.micro_usd - other.micro_usd
+        return Usage(
+            self.calls - other.calls, self.tokens_in - other.tokens_in, self.tokens_out - other.tokens_out, cost
+        )
+
 
 class Artifact(msgspec.Struct, frozen=True):
     """One draft of a spec or a plan: its bytes are the blob `commitment`, its digest is over the content."""
@@ -197,6 +203,17 @@ class Verdict(msgspec.Struct, frozen=True):
     commitment: str
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """A command that was heard: `event_id` is `<issue or change>:<comment id>`, answers are blobs."""
+
+    event_id: str
+    verb: str
+    accepted: bool
+    actor: Actor
+    code: str = ""
+    answer: str = ""  # commitment of the refusal or reply, if words are needed
+
+
 class Task(msgspec.Struct, frozen=True):
     """The fold of a task's journal: everything that is known, nothing that is guessed."""
 
@@ -210,6 +227,7 @@ class Task(msgspec.Struct, frozen=True):
     blocked_from: State | None = None
     blocked_code: str = ""
     blocked_blob: str = ""  # commitment of the explanation, if there is one
+    lost: int = 0  # attempts in a row whose worker vanished
     paused: bool = False
     spec: Artifact | None = None
     plan: Artifact | None = None
@@ -230,6 +248,10 @@ class Task(msgspec.Struct, frozen=True):
     intents: tuple[str, ...] = ()  # purposes begun and not finished
     archived: int = 0  # records that the audit ref is known to hold
     close_reason: str = ""
+    heard: tuple[Heard, ...] = ()
+    blocks: int = 0  # how often the task was blocked
+    stale_pulls: tuple[int, ...] = ()  # changes of earlier generations
+    steps: tuple[tuple[int, str], ...] = ()  # plan step -> commit
 
     @property
     def running(self) -> Attempt | None:

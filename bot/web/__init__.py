@@ -1,1 +1,1 @@
-"""Take deliveries in: verify, store, answer."""
+"""Answer HTTP: verify, store, acknowledge; nothing is decided here."""

@@ -38,6 +38,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     access: Access
     limits: Limits = Limits()
     schema: dict[str, Any] | None = None  # JSON schema the answer must satisfy, where the phase asks for one
+    run_index: int = 0  # how many runs of this phase the task has had; a recording answers by it
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +139,29 @@ class Door(Protocol):
     @property
     def socket(self) -> Path:
         """The unix socket the gateway listens on."""
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that every record of a run names in `data.attempt`."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the attempt has used so far, counted on the wire; a run's own share is the difference."""
+
+    def number(self) -> int:
+        """Take the next call number; model and tool calls of one attempt share one sequence."""
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """Where the gateway sends one dialect, and with which key; never leaves the worker's parent process."""
+
+    dialect: str  # "anthropic" or "openai"
+    base_url: str  # as the vendor writes it: with `/v1` for openai, without for anthropic
+    api_key: str = ""
+    auth_token: str = ""  # OAuth bearer token instead of a key
+
+    def __repr__(self) -> str:
+        return f"Upstream({self.dialect!r}, {self.base_url!r})"
 
 
 class Provider(Protocol):

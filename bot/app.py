@@ -1,0 +1,102 @@
+"""The web process put together: settings in, routes out; nothing else wires."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from bot.forges.github_events import acts_on
+from bot.inbox import Inbox
+from bot.model.errors import UsageError
+from bot.settings import GitHub, Settings
+from bot.web.body import BodyReader, Limits
+from bot.web.health import Readiness, healthz
+from bot.web.webhooks import GitHubWebhook
+
+log = logging.getLogger(__name__)
+
+REDIS_SECONDS: Final = 3.0  # with one retry still an answer within the 10 s that a forge waits
+CONNECTIONS: Final = 1_024  # open at once; more are answered 503
+DRAIN_SECONDS: Final = 15
+
+
+def create_app(settings: Settings, redis: Redis | None = None, *, limits: Limits | None = None) -> Starlette:
+    """Build the application; a Redis that is given stays the caller's, else one is opened from the settings."""
+    client = redis if redis is not None else connect(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        if redis is None:
+            await client.aclose()
+
+    github = GitHubWebhook(
+        secrets=settings.github.webhook_secrets,
+        host=urlsplit(settings.github.web_url).hostname or "",
+        inbox=Inbox(client, settings.redis.inbox_max),
+        reader=BodyReader(limits or Limits()),
+        acts_on=acts_on,
+    )
+    readiness = Readiness(client, allow_volatile=settings.redis.allow_volatile)
+    routes = [
+        Route("/webhooks/github", github, methods=["POST"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readiness.readyz, methods=["GET"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def connect(settings: Settings) -> Redis:
+    """Open a client whose calls end in time to answer a forge."""
+    url = settings.redis.url
+    if url == "embedded":
+        raise UsageError(
+            "GW-REDIS-EMBEDDED",
+            "This process alone cannot use the embedded Redis.",
+            why="it belongs to the process that starts it, and control and workers need the same one",
+            fix="use `gatewright up`, or set [redis] url to redis://, rediss:// or unix://",
+        )
+    once = Retry(NoBackoff(), 1)  # for a connection that Redis closed while it was idle
+    return Redis.from_url(url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS, retry=once)
+
+
+def serve(settings: Settings) -> None:
+    """Run the web process until it is told to stop; refuses to start where deliveries could not be verified."""
+    check(settings.github)
+    import uvicorn  # noqa: PLC0415 - create_app works under any ASGI server
+
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.server.host,
+        port=settings.server.port,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    uvicorn.Server(config).run()
+
+
+def check(github: GitHub) -> None:
+    """Raise where GitHub is configured and its deliveries could not be told from anybody's."""
+    if any(not secret.strip() for secret in github.webhook_secrets):
+        raise UsageError("GW-WEB-EMPTY-SECRET", "A webhook secret is empty.", fix="see [github] webhook_secrets")
+    if (github.app_id or github.token) and not github.webhook_secrets:
+        raise UsageError(
+            "GW-WEB-NO-SECRET",
+            "GitHub is configured without a webhook secret.",
+            why="anybody could send deliveries",
+            fix="set [github] webhook_secrets, and the same secret in the webhook's settings on GitHub",
+        )

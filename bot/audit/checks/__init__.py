@@ -1,0 +1,1 @@
+"""What the verifier looks at; each file is one question, answered on a sheet."""

@@ -1,0 +1,151 @@
+"""One journal record and its one canonical spelling (RFC 8785 under a closed profile)."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bot.audit import kinds
+from bot.model.errors import GatewrightError
+
+VERSION: Final = 1
+SOFT_LIMIT: Final = 16 * 1024  # bytes of a line that we write
+HARD_LIMIT: Final = 64 * 1024  # bytes of a line that anybody reads
+MAX_INT: Final = 2**53  # beyond it other JSON readers round
+
+# `\Z`, not `$`: `$` also matches before a final line feed.
+ActorId = Annotated[str, Meta(pattern=r"^[a-z]{1,16}:[!-~]{1,230}\Z")]
+RefName = Annotated[str, Meta(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,63}\Z")]
+TaskId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
+Natural = Annotated[int, Meta(ge=0, lt=MAX_INT)]
+Basis = Literal["observed", "forge", "signed", "claimed"]
+Outcome = Literal["ok", "fail", "denied", "timeout", "cancelled"]
+Role = Literal["requester", "approver", "author", "reviewer", "qa", "operator", "service"]
+Type = Literal["human", "agent", "system", "forge"]
+
+_KEY: Final = re.compile(r"[a-z0-9_]{1,64}")
+
+
+class Fault(StrEnum):
+    """What can be wrong with a line, looked at alone."""
+
+    LIMIT = "limit"
+    PARSE = "parse"
+    SCHEMA = "schema"
+    TYPE = "type"
+    CANONICAL = "canonical"
+
+
+class RecordError(GatewrightError):
+    """A line that is no record; `fault` says in which respect."""
+
+    def __init__(self, fault: Fault, what: str) -> None:
+        super().__init__("GW-AUDIT-RECORD", what)
+        self.fault = fault
+
+
+class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An actor by an id that never changes, never by a login: `github:583231`, `inst:<name>`, `agent:<name>`."""
+
+    id: ActorId
+    role: Role
+    type: Type
+
+
+class Ref(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A blob by its salted commitment; `size` counts the bytes of the content without the salt."""
+
+    commit: kinds.Sha
+    name: RefName
+    size: Natural
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a journal; `ts` is Unix milliseconds UTC on the clock of control."""
+
+    actor: Who
+    basis: Basis
+    data: dict[str, Any]
+    kind: str
+    outcome: Outcome
+    prev: kinds.Sha
+    refs: tuple[Ref, ...]
+    seq: Natural
+    task: TaskId
+    ts: Natural
+    v: Literal[1]
+
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+_decode: Final = msgspec.json.Decoder(Record).decode
+
+
+def encode(record: Record) -> bytes:
+    """Spell a record as its canonical line without the line feed; raise RecordError over the hard limit."""
+    try:
+        line = _encode(record)
+    except UnicodeEncodeError:
+        raise RecordError(Fault.TYPE, "a string holds a lone surrogate") from None
+    return _bounded(line)
+
+
+def decode(line: bytes) -> Record:
+    """Read a line strictly; raise RecordError unless these bytes are the only spelling of a valid record."""
+    _bounded(line)
+    try:
+        record = _decode(line)
+    except msgspec.ValidationError as error:
+        raise RecordError(Fault.SCHEMA, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(Fault.PARSE, str(error)) from None
+    except RecursionError:
+        raise RecordError(Fault.PARSE, "nested too deeply") from None
+    _check_values(record.data)
+    _check_refs(record.refs)
+    data_of(record)
+    # Duplicate keys, escapes, white space, -0 and unsorted keys all decode; only the bytes tell.
+    if _encode(record) != line:
+        raise RecordError(Fault.CANONICAL, "the line is not in canonical form")
+    return record
+
+
+def data_of(record: Record) -> kinds.Data:
+    """Read a record's data as the struct of its kind; raise RecordError where the kind or its data is unknown."""
+    shape = kinds.KINDS.get(record.kind)
+    if shape is None:
+        raise RecordError(Fault.SCHEMA, f"unknown kind {record.kind[:64]!a}")
+    try:
+        return msgspec.convert(record.data, shape)
+    except msgspec.ValidationError as error:
+        raise RecordError(Fault.SCHEMA, f"{record.kind}: {error}") from None
+
+
+def _bounded(line: bytes) -> bytes:
+    if len(line) > HARD_LIMIT:
+        raise RecordError(Fault.LIMIT, f"a line of {len(line)} bytes; at most {HARD_LIMIT} are allowed")
+    return line
+
+
+def _check_values(data: dict[str, Any]) -> None:
+    """Hold the profile: the data of every kind is flat, so depth 8 cannot be reached."""
+    for key, value in data.items():
+        if _KEY.fullmatch(key) is None:
+            raise RecordError(Fault.TYPE, f"key {key[:64]!a} is not made of a-z, 0-9 and _")
+        if value is None or isinstance(value, (str, bool)):
+            continue
+        if not isinstance(value, int):
+            raise RecordError(
+                Fault.TYPE, f"{key} holds a {type(value).__name__}; only text, whole numbers, true, false, null"
+            )
+        if abs(value) >= MAX_INT:
+            raise RecordError(Fault.TYPE, f"{key} is beyond 2^53")
+
+
+def _check_refs(refs: tuple[Ref, ...]) -> None:
+    names = [r.name for r in refs]
+    if names != sorted(set(names)):
+        raise RecordError(Fault.CANONICAL, "refs are not sorted by unique names")

@@ -1,0 +1,144 @@
+"""What verifying found: what held, what did not, and what nobody can tell from here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from bot.audit.chain import digest
+from bot.audit.kinds import Data
+from bot.audit.record import Record
+
+LEVELS: Final = {-1: "nothing", 0: "L0", 1: "L1"}
+
+
+class Severity(StrEnum):
+    """What a finding means for the exit code."""
+
+    TAMPERED = "tampered"  # 1
+    INCOMPLETE = "incomplete"  # 2
+    UNREADABLE = "unreadable"  # 4
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One stored line of a journal and where it lies; `number` counts from 1."""
+
+    content: bytes
+    file: str
+    number: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One record that was read, with its data typed and its place."""
+
+    record: Record
+    data: Data
+    line: Line
+
+    @property
+    def seq(self) -> int:
+        """The number of the record."""
+        return self.record.seq
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is not as it should be; `at_ms` and `kind` are the record's, where there is one."""
+
+    check: str
+    severity: Severity
+    what: str
+    record: int | None = None
+    kind: str = ""
+    at_ms: int = 0
+    expected: str = ""
+    found: str = ""
+    file: str = ""
+    line: int = 0
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Something that was checked and is as it should be."""
+
+    check: str
+    text: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer about one task."""
+
+    task: str
+    title: str
+    source: str  # which bytes were read: work tree, commit, ref
+    records: int
+    first_ms: int
+    last_ms: int
+    state: str  # "open", "closed (done)", "sealed", "unknown"
+    level: str
+    held: tuple[Held, ...]
+    findings: tuple[Finding, ...]
+    not_proven: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 reached L1 without a finding, 1 tampered, 2 incomplete, 4 unreadable."""
+        found = {finding.severity for finding in self.findings}
+        codes = {Severity.TAMPERED: 1, Severity.UNREADABLE: 4, Severity.INCOMPLETE: 2}
+        return next((code for severity, code in codes.items() if severity in found), 0)
+
+
+class Sheet:
+    """Where checks write down what they see about one task."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.findings: list[Finding] = []
+        self.not_proven: list[str] = []
+
+    def hold(self, check: str, text: str) -> None:
+        """Note what held."""
+        self.held.append(Held(check, text))
+
+    def doubt(self, text: str) -> None:
+        """Note once what is not proven, as the rest of a sentence that begins `that ...`."""
+        if text not in self.not_proven:
+            self.not_proven.append(text)
+
+    def find(  # noqa: PLR0913 - a finding has this many parts
+        self,
+        check: str,
+        what: str,
+        entry: Entry | None = None,
+        *,
+        severity: Severity = Severity.TAMPERED,
+        expected: str = "",
+        found: str = "",
+        file: str = "",
+        line: int = 0,
+    ) -> None:
+        """Note what is wrong, at a record where there is one."""
+        where = (entry.line.file, entry.line.number) if entry else (file, line)
+        self.findings.append(
+            Finding(
+                check=check,
+                severity=severity,
+                what=what,
+                record=entry.seq if entry else None,
+                kind=entry.record.kind if entry else "",
+                at_ms=entry.record.ts if entry else 0,
+                expected=expected,
+                found=found,
+                file=where[0],
+                line=where[1],
+            )
+        )
+
+    def failed(self, check: str) -> bool:
+        """Tell whether a check has a finding."""
+        return any(finding.check == check for finding in self.findings)
+
+
+def hash_of(line: Line) -> str:
+    """Spell the hash of a line for people."""
+    return f"sha256:{digest(line.content)}"

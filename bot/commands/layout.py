@@ -1,0 +1,138 @@
+"""What each line of a comment is: words, code, quotation, or something that is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from functools import cache
+from typing import Final, NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from bot.model.inline import CodeSpans
+
+MAX_BODY: Final = 262_144  # characters; longer bodies say nothing (GitHub takes 65,536)
+_QUOTE_FENCE: Final = ">>>"  # GitLab's quotation over several lines
+
+
+class Kind(Enum):
+    """How a line counts."""
+
+    WORDS = auto()  # a paragraph of the comment itself: the only place where a command acts
+    OTHER = auto()  # lists, tables, headings, blank lines
+    CODE = auto()
+    QUOTE = auto()
+    HIDDEN = auto()  # HTML comments: nobody sees them
+
+
+class Layout(NamedTuple):
+    """The lines of a comment, what each is, and its fenced blocks as (first line, content)."""
+
+    lines: list[str]
+    kinds: list[Kind]
+    blocks: list[tuple[int, str]]
+
+
+@cache
+def _parser() -> MarkdownIt:
+    # Blocks only: a comment of hostile inline Markdown then costs nothing.
+    parser = MarkdownIt("commonmark", {"html": True, "maxNesting": 20}).enable("table")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def read(body: str) -> Layout:
+    """Tell the lines of a comment apart as a forge's Markdown does."""
+    if len(body) > MAX_BODY:
+        return Layout([], [], [])
+    text = body.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
+    kinds = [Kind.OTHER] * len(lines)
+    blocks: list[tuple[int, str]] = []
+    for token in _parser().parse(text):
+        if token.level or not token.map:
+            continue
+        start, end = token.map
+        kinds[start:end] = [_kind(token)] * (end - start)
+        if token.type == "fence":
+            blocks.append((start, token.content))
+    for start, end in _runs(kinds, Kind.WORDS):
+        for number in _inside(lines[start:end]):
+            kinds[start + number] = Kind.OTHER
+    for start, end in _quotations(lines, kinds):
+        kinds[start:end] = [Kind.QUOTE] * (end - start)
+    return Layout(lines, kinds, blocks)
+
+
+def hidden_spans(text: str) -> Iterator[tuple[int, int, bool]]:
+    """List (start, end, is a comment) of what is code, a tag or a comment within a paragraph."""
+    code, position, last = CodeSpans(text), 0, text.rfind(">")
+    while position < len(text):
+        char = text[position]
+        end: int | None = None
+        if char == "\\":
+            position += 2
+            continue
+        if char == "`":
+            end = code.end(position)
+            if end is None:
+                position += len(text[position:]) - len(text[position:].lstrip("`"))
+                continue
+        elif text.startswith("<!--", position):
+            close = text.find("-->", position + 4)
+            end = close + 3 if close >= 0 else None
+        elif char == "<" and position < last and text[position + 1 : position + 2].strip(" \n\t<"):
+            end = text.find(">", position) + 1
+        if end:
+            yield position, end, text.startswith("<!--", position)
+        position = end or position + 1
+
+
+def _kind(token: Token) -> Kind:
+    match token.type:
+        case "paragraph_open":
+            return Kind.WORDS
+        case "heading_open" if token.markup in ("-", "="):
+            return Kind.WORDS  # `/approve` above a mail signature's `--` is read as a heading
+        case "fence" | "code_block":
+            return Kind.CODE
+        case "blockquote_open":
+            return Kind.QUOTE
+        case "html_block" if token.content.lstrip().startswith("<!--"):
+            return Kind.HIDDEN
+    return Kind.OTHER
+
+
+def _runs(kinds: Sequence[Kind], wanted: Kind) -> Iterator[tuple[int, int]]:
+    start = None
+    for number, kind in enumerate([*kinds, None]):
+        if kind is wanted and start is None:
+            start = number
+        elif kind is not wanted and start is not None:
+            yield start, number
+            start = None
+
+
+def _inside(lines: Sequence[str]) -> Iterator[int]:
+    """List the lines of a paragraph that begin inside code, a tag or a comment."""
+    spans = list(hidden_spans("\n".join(lines)))
+    offset, index = 0, 0
+    for number, line in enumerate(lines):
+        while index < len(spans) and spans[index][1] <= offset:
+            index += 1
+        if index < len(spans) and spans[index][0] < offset:
+            yield number
+        offset += len(line) + 1
+
+
+def _quotations(lines: Sequence[str], kinds: Sequence[Kind]) -> Iterator[tuple[int, int]]:
+    opened = None
+    for number, line in enumerate(lines):
+        if line.rstrip() != _QUOTE_FENCE or kinds[number] is Kind.CODE:
+            continue
+        if opened is None:
+            opened = number
+        else:
+            yield opened, number + 1
+            opened = None

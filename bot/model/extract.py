@@ -1,0 +1,59 @@
+"""Find the document in a model's answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+_OPENING: Final = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*(?:markdown|md|gfm|text)?[ \t]*", re.IGNORECASE)
+_FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
+
+
+def extract(answer: str) -> str:
+    """Return the fenced document of an answer, else all from the first `# ` line on, else the whole answer."""
+    lines = answer.replace("\r\n", "\n").split("\n")
+    for start, fence in _openings(lines):
+        ends = [i for i in range(start, len(lines)) if _closes(lines[i], fence)]
+        # The last fence that leaves the code blocks inside balanced is the document's own.
+        for end in reversed(ends):
+            if _balanced(lines[start:end]):
+                return "\n".join(lines[start:end]) + "\n"
+        return "\n".join(lines[start:]) + "\n"  # cut off, or never closed: the parser will say what is missing
+    for start in _titles(lines):
+        return "\n".join(lines[start:])
+    return answer
+
+
+def _openings(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    for index, line in enumerate(lines):
+        found = _OPENING.fullmatch(line)
+        first = next((text for text in lines[index + 1 :] if text.strip()), "")
+        if found and first.startswith("# "):
+            yield index + 1, found[1]
+
+
+def _titles(lines: Sequence[str]) -> Iterator[int]:
+    fence = ""
+    for index, line in enumerate(lines):
+        if fence:
+            fence = "" if _closes(line, fence) else fence
+        elif found := _FENCE.fullmatch(line):
+            fence = found[1]
+        elif line.startswith("# "):
+            yield index
+
+
+def _closes(line: str, fence: str) -> bool:
+    bare = line.strip()
+    return len(bare) >= len(fence) and not bare.strip(fence[0])
+
+
+def _balanced(lines: Sequence[str]) -> bool:
+    fence = ""
+    for line in lines:
+        if fence:
+            fence = "" if _closes(line, fence) else fence
+        elif found := _FENCE.fullmatch(line):
+            fence = found[1]
+    return not fence

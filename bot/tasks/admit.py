@@ -1,0 +1,93 @@
+"""Take what an attempt reports into the journal: only the present attempt, only kinds a worker may report."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from bot.audit import kinds
+from bot.audit.chain import Draft
+from bot.audit.record import Basis, Outcome, RecordError, Ref, Who
+from bot.model.task import Attempt, Step, Task
+from bot.tasks.book import Book
+from bot.tasks.desk import Desk
+from bot.tasks.journal import Admitted
+
+BATCH: Final = 200
+MOST_RECORDS: Final = 20_000  # of one task; beyond that a person has to look
+NEXT_REV: Final = {"spec.set": "spec", "plan.set": "plan"}
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One report of a worker, as its stream holds it."""
+
+    kind: str
+    data: dict[str, Any]
+    outcome: Outcome = "ok"
+    basis: Basis = "observed"
+    refs: tuple[Ref, ...] = ()
+    ts: int = 0
+
+
+class Inadmissible(Exception):
+    """An entry that a worker may not report."""
+
+
+async def admit(desk: Desk, book: Book) -> bool:
+    """Chain what the running attempt has reported since; tell whether there was anything."""
+    attempt = book.task.running
+    if attempt is None:
+        return False
+    stream = f"gw:attempt:{book.task.origin.task}:{attempt.number}"
+    after = await desk.shelf.journals.admitted(book.task.origin.task, attempt.number)
+    taken = False
+    while entries := await desk.redis.xrange(stream, min=f"({after}", count=BATCH):
+        after = entries[-1][0].decode()
+        try:
+            drafts = [_draft(book.task, attempt, fields[b"r"]) for _, fields in entries]
+            await book.write(*drafts, admitted=Admitted(attempt.number, after))
+        except (Inadmissible, RecordError, msgspec.MsgspecError, KeyError) as error:
+            desk.log.error("attempt.inadmissible", task=book.task.origin.task, attempt=attempt.number, why=str(error))
+            await end(desk, book, attempt, "GW-ATTEMPT-INVALID", outcome="denied")
+            return True
+        taken = True
+        if book.task.running is None:
+            break
+    if taken and book.task.size > MOST_RECORDS and not book.task.state.is_final:
+        await book.write(Draft("task.blocked", kinds.TaskBlocked("GW-JOURNAL-LIMIT"), desk.service))
+    return taken
+
+
+async def end(desk: Desk, book: Book, attempt: Attempt, code: str, *, outcome: Outcome = "fail") -> None:
+    """End an attempt in its worker's stead and fence it off."""
+    task = book.task.origin.task
+    await desk.redis.set(f"gw:stop:{task}:{attempt.number}", "1", ex=3_600)
+    await desk.redis.delete(f"gw:current:{task}")
+    ended = kinds.AttemptEnded(attempt=attempt.number, step=attempt.step.value, code=code)
+    await book.write(Draft("attempt.ended", ended, desk.service, outcome=outcome))
+
+
+def _draft(task: Task, attempt: Attempt, raw: bytes) -> Draft:
+    entry = msgspec.json.decode(raw, type=Entry)
+    if entry.kind not in kinds.WORKER_KINDS:
+        raise Inadmissible(f"a worker may not report {entry.kind}")
+    data = msgspec.convert(entry.data, kinds.KINDS[entry.kind])
+    reported = getattr(data, "attempt", attempt.number)
+    if reported != attempt.number:
+        raise Inadmissible(f"attempt {attempt.number} reports for attempt {reported}")
+    _check_artifact(task, entry.kind, data)
+    role = "qa" if attempt.step is Step.QA else "author"
+    who = msgspec.convert({"id": f"agent:{attempt.model or 'runner'}", "role": role, "type": "agent"}, Who)
+    return Draft(entry.kind, data, who, entry.basis, entry.outcome, entry.refs)
+
+
+def _check_artifact(task: Task, kind: str, data: kinds.Data) -> None:
+    """Hold drafts to the next revision number and to the model as their author."""
+    which = NEXT_REV.get(kind)
+    if which is None:
+        return
+    present = getattr(task, which)
+    expected = present.rev + 1 if present else 1
+    if getattr(data, "rev", 0) != expected or getattr(data, "source", "") != "model":
+        raise Inadmissible(f"{kind} must be draft {expected} by the model")

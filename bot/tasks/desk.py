@@ -1,0 +1,102 @@
+"""Everything the loop of control works with, wired once in bot/control.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from redis.asyncio import Redis
+
+from bot.audit.blobs import Blobs
+from bot.audit.keys import InstanceKey
+from bot.audit.record import Ref, Who
+from bot.forges.protocol import Forge, Home
+from bot.model.errors import GatewrightError
+from bot.model.event import AccountKind, Actor, Repo
+from bot.settings import Settings
+from bot.tasks.book import Shelf
+from bot.tasks.queue import Jobs
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The issue as it was when the label was set; what was edited later is not used."""
+
+    title: str
+    body: str
+    author: str
+
+
+class ForgeMaker(Protocol):
+    """Make the client of a forge for one installation."""
+
+    def __call__(self, installation: int) -> Forge:
+        """Make or reuse a client."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """The one bundle that converge, hearing and opening share; holds no task state of its own."""
+
+    settings: Settings
+    redis: Redis
+    shelf: Shelf
+    jobs: Jobs
+    blobs: Blobs
+    key: InstanceKey
+    runner_key: Path  # public half of the key that workers sign their requests with
+    makers: Mapping[tuple[str, str], ForgeMaker]  # (forge, host) -> client
+    clock: Callable[[], int]
+    log: Any
+
+    def __post_init__(self) -> None:
+        self._me: dict[tuple[str, str], Actor] = {}
+        self._homes: dict[str, Home] = {}
+
+    @property
+    def service(self) -> Who:
+        """Name control itself as an actor of records."""
+        return Who(id=f"inst:{self.settings.server.instance}", role="service", type="system")
+
+    def person(self, repo: Repo, actor: Actor, role: str) -> Who:
+        """Name a forge account as an actor of records."""
+        kind = "human" if actor.kind is AccountKind.HUMAN else "forge"
+        return msgspec.convert({"id": f"{repo.forge.value}:{actor.id}", "role": role, "type": kind}, Who)
+
+    def forge(self, repo: Repo, installation: int = 0) -> Forge:
+        """Find the client of a repository's forge."""
+        maker = self.makers.get((repo.forge.value, repo.host))
+        if maker is None:
+            raise GatewrightError(
+                "GW-FORGE-UNKNOWN",
+                f"no forge {repo.forge.value} at {repo.host} is configured",
+                fix="add its table to gatewright.toml",
+            )
+        return maker(installation)
+
+    async def me(self, repo: Repo, installation: int = 0) -> Actor:
+        """Read the bot's own account, once per forge."""
+        key = (repo.forge.value, repo.host)
+        if key not in self._me:
+            self._me[key] = await self.forge(repo, installation).me()
+        return self._me[key]
+
+    async def home(self, repo: Repo, installation: int = 0) -> Home:
+        """Read where a repository lives, once per process."""
+        if repo.key not in self._homes:
+            self._homes[repo.key] = await self.forge(repo, installation).home(repo)
+        return self._homes[repo.key]
+
+    def store(self, name: str, content: bytes) -> Ref:
+        """Store a blob and refer to it."""
+        return Ref(commit=self.blobs.put(content), name=name, size=len(content))
+
+    def snapshot(self, commitment: str) -> Snapshot:
+        """Read back the issue as it was when the label was set."""
+        return msgspec.json.decode(self.blobs.get(commitment), type=Snapshot)
+
+    async def wake(self, task: str) -> None:
+        """Ask for converge(task)."""
+        await self.redis.lpush("gw:wake", task)  # type: ignore[misc]

@@ -1,0 +1,50 @@
+"""Hand a credential for one repository to the attempt that may use it now, sealed to that attempt's own key."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from bot.audit.keys import seal, verify
+from bot.model.access import Ask, context, message
+from bot.model.errors import GatewrightError
+from bot.tasks.desk import Desk
+
+LIFE_S: Final = 60
+
+
+async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
+    """Answer one request for access; refuse silently towards the asker, loudly in the log.
+
+    (0) The request is there and reads. (1) The attempt is the one that may act. (2) The runner key signed it.
+    (3) The credential is minted for this repository only. (4) It is sealed to the key in the request and lives 60 s.
+    """
+    knock = f"access:{task}:{attempt}:{number}"
+    raw = await desk.redis.getdel(f"gw:{knock}:ask")  # (0)
+    if raw is None:
+        return False
+    try:
+        asked = msgspec.json.decode(raw, type=Ask)
+        public, signature = bytes.fromhex(asked.public), bytes.fromhex(asked.signature)
+    except (msgspec.DecodeError, ValueError) as error:
+        desk.log.warning("access.unreadable", task=task, attempt=attempt, why=str(error))
+        return False
+    if await desk.redis.get(f"gw:current:{task}") != str(attempt).encode():  # (1)
+        desk.log.warning("access.superseded", task=task, attempt=attempt)
+        return False
+    said = message(knock, asked.public, write=asked.write)
+    if not verify(bytes.fromhex(desk.runner_key.read_text().strip()), said, signature):  # (2)
+        desk.log.error("access.forged", task=task, attempt=attempt)
+        return False
+    origin = (await desk.shelf.read(task)).origin
+    try:
+        access = await desk.forge(origin.repo, origin.installation).git_access(origin.repo, write=asked.write)  # (3)
+    except GatewrightError as error:
+        desk.log.warning("access.unavailable", task=task, attempt=attempt, code=error.code, why=error.what)
+        return False
+    await desk.redis.set(f"gw:{knock}", seal(public, msgspec.json.encode(access), context(knock)), ex=LIFE_S)  # (4)
+    minted = hashlib.sha256(access.password.encode()).hexdigest()[:12] if access else "none"
+    desk.log.info("access.minted", task=task, attempt=attempt, write=asked.write, token_sha256=minted)
+    return True

@@ -1,0 +1,67 @@
+"""Task -> the order of one attempt; pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bot.audit.chain import Link
+from bot.forges.protocol import Home
+from bot.model.order import Order
+from bot.model.task import Step, Task
+from bot.settings import Settings
+
+SLUG_LIMIT: Final = 40
+NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
+
+
+def branch_name(task: Task, title: str) -> str:
+    """Name the branch of the present generation: `gatewright/42-k7f3qd-retry-the-client`, then `...-2`."""
+    slug = NOT_SLUG.sub("-", title.lower()).strip("-")[:SLUG_LIMIT].strip("-") or "change"
+    again = f"-{task.generation}" if task.generation > 1 else ""
+    return f"gatewright/{task.origin.task}-{slug}{again}"
+
+
+def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
+    task: Task,
+    step: Step,
+    *,
+    number: int,
+    title: str,
+    home: Home,
+    genesis: str,
+    tail: Link,
+    settings: Settings,
+    now_ms: int,
+) -> Order:
+    """Say everything an attempt may know."""
+    phase = step.phase
+    kind = "refs/gatewright/audit/" if settings.audit.audit_ref == "ref" else "refs/heads/gatewright-audit/"
+    return Order(
+        task=task.origin.task,
+        attempt=number,
+        step=step,
+        round=task.rounds + 1 if step in (Step.QA, Step.QA_FIXER) else 1,
+        instance=settings.server.instance,
+        repo=task.origin.repo,
+        clone_url=home.clone_url,
+        issue=task.origin.issue,
+        title=title,
+        issue_blob=task.issue_blob,
+        base_branch=task.origin.base_branch,
+        base_commit=task.origin.base_commit,
+        branch=task.branch or branch_name(task, title),
+        head=task.head,
+        model=task.profile.model(phase) if phase else "",
+        spec=task.spec,
+        plan=task.plan,
+        feedback=task.feedback,
+        verdict_blob=task.verdict.commitment if task.verdict else "",
+        genesis=genesis,
+        journal_size=tail.seq + 1,
+        journal_head=tail.hash,
+        audit_ref=f"{kind}{task.origin.task}",
+        wall_seconds=settings.budget.phase_minutes * 60.0,
+        turns=settings.budget.turns,
+        issued_ms=now_ms,
+    )

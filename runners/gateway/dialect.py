@@ -1,0 +1,153 @@
+"""What every wire format is to the gateway: paths, headers, errors, and how usage is read from it."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from bot.settings import Price
+from runners.gateway.errors import Broken
+from runners.gateway.sse import Event
+
+TEXT_MAX: Final = 1 << 20  # characters of an answer that are kept for the record
+
+
+class Kind(Enum):
+    """What a path is for."""
+
+    GENERATE = auto()  # asks the model
+    COUNT = auto()  # sends the prompt, costs nothing
+    MODELS = auto()  # answered by the gateway itself
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """Where a dialect's requests go, and with what; an empty `base_url` takes the vendor's.
+
+    `provider` names it in records. `counts_streams` is False for servers that refuse `stream_options`.
+    """
+
+    base_url: str = ""
+    api_key: str = ""
+    auth_token: str = ""
+    provider: str = ""
+    counts_streams: bool = True
+
+    def __repr__(self) -> str:
+        return f"Upstream({self.provider} {self.base_url})"  # a key must not reach a log by way of a traceback
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """Tokens of one call by how they are priced; their sum is what went in and out."""
+
+    fresh: int = 0
+    cache_write: int = 0
+    cache_read: int = 0
+    out: int = 0
+
+    @property
+    def given(self) -> int:
+        """Sum the input."""
+        return self.fresh + self.cache_write + self.cache_read
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: `complete` only where the dialect's own end was seen."""
+
+    tokens: Tokens
+    stop: str
+    complete: bool
+    content: bytes  # JSON: text, thinking and tool calls put together again from the stream
+
+
+class Meter(Protocol):
+    """Reads one answer as it passes; raises Broken where it can be no success."""
+
+    def event(self, event: Event) -> None:
+        """Read one event of a stream."""
+
+    def body(self, raw: bytes) -> None:
+        """Read a whole answer."""
+
+    def answer(self) -> Answer:
+        """Say what was read so far."""
+
+
+class CountMeter:
+    """Lets the answer of a token count pass: nothing was generated."""
+
+    _complete = False
+
+    def event(self, event: Event) -> None:
+        """Refuse: a count does not stream."""
+        raise Broken(f"a token count came back as a stream ({event.name})")
+
+    def body(self, raw: bytes) -> None:
+        """Take the answer for whole if it is JSON."""
+        try:
+            msgspec.json.decode(raw)
+        except msgspec.MsgspecError as problem:
+            raise Broken(f"the token count is not readable: {problem}") from problem
+        self._complete = True
+
+    def answer(self) -> Answer:
+        """Say that no tokens were used."""
+        return Answer(Tokens(), "", self._complete, b"")
+
+
+Fields = dict[str, msgspec.Raw]
+
+
+class Dialect(Protocol):
+    """One wire format."""
+
+    name: str
+    paths: dict[str, Kind]
+    queries: frozenset[str]
+
+    def url(self, base: str, path: str) -> str:
+        """Join the upstream's base URL and a path of ours."""
+
+    def credentials(self, upstream: Upstream, beta: str) -> dict[str, str]:
+        """Make the headers that carry the real key; `beta` is what the client sent as anthropic-beta."""
+
+    def prepare(self, fields: Fields, upstream: Upstream) -> Fields:
+        """Add what the gateway needs in order to count."""
+
+    def error(self, status: int, message: str) -> bytes:
+        """Shape an error so that the runtime understands it."""
+
+    def meter(self, kind: Kind) -> Meter:
+        """Make a meter for one answer."""
+
+    def price(self, price: Price) -> Price:
+        """Fill in what the API charges for cached input where the table does not say."""
+
+
+class Pieces:
+    """Puts an answer together again from its deltas, up to TEXT_MAX characters."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, tuple[dict[str, Any], list[str]]] = {}
+        self._left = TEXT_MAX
+
+    def open(self, index: int, head: dict[str, Any]) -> None:
+        """Begin a part; its key `text` or `arguments` is filled by what follows."""
+        self._parts.setdefault(index, (head, []))
+
+    def add(self, index: int, text: str) -> None:
+        """Add text to a part that was opened."""
+        part = self._parts.get(index)
+        if part and text and self._left > 0:
+            part[1].append(text[: self._left])
+            self._left -= len(text)
+
+    def json(self) -> bytes:
+        """Encode what was put together, in order."""
+        parts = []
+        for _, (head, texts) in sorted(self._parts.items()):
+            key = "arguments" if "tool" in head else "text"
+            if texts or "tool" in head:
+                parts.append({**head, key: "".join(texts)})
+        return msgspec.json.encode({"content": parts, "truncated": self._left <= 0})

@@ -1,0 +1,113 @@
+"""The ledger: every call is recorded before it leaves and after it ends, counted and priced."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bot.model.task import Usage
+from bot.settings import Price
+from runners.gateway.dialect import Answer, Dialect, Fields, Tokens
+from runners.providers.protocol import Recorder
+
+PROMPT_FIELDS = frozenset({"model", "messages", "system", "tools", "metadata"})
+NOTHING = Answer(Tokens(), "", complete=False, content=b"")
+
+
+def cost(tokens: Tokens, price: Price | None) -> int | None:
+    """Price a call in micro-USD (USD per million tokens is micro-USD per token); None where the price is unknown."""
+    if not tokens.given and not tokens.out:
+        return 0
+    if price is None:
+        return None
+    return round(
+        tokens.fresh * price.input
+        + tokens.cache_write * (price.input if price.cache_write is None else price.cache_write)
+        + tokens.cache_read * (price.input if price.cache_read is None else price.cache_read)
+        + tokens.out * price.output
+    )
+
+
+class Ledger:
+    """Numbers, records and sums the calls of one attempt."""
+
+    def __init__(self, recorder: Recorder, attempt: int, prices: Mapping[str, Price]) -> None:
+        self.attempt = attempt
+        self.usage = Usage()
+        self.fault: Exception | None = None  # the first thing that could not be recorded
+        self._recorder = recorder
+        self._prices = prices
+        self._last = 0
+
+    def number(self) -> int:
+        """Take the next call number."""
+        self._last += 1
+        return self._last
+
+    def open(self, dialect: Dialect, provider: str, model: str, routed: str, fields: Fields, body: bytes) -> Entry:
+        """Record the call before it leaves; where recording fails, the call must not be made."""
+        number = self.number()
+        params = msgspec.json.encode({key: raw for key, raw in sorted(fields.items()) if key not in PROMPT_FIELDS})
+        self._record(
+            "model.call",
+            {
+                "attempt": self.attempt,
+                "call": number,
+                "provider": provider,
+                "model": model[:256],
+                "params_sha256": hashlib.sha256(params).hexdigest(),
+                "tools_sha256": hashlib.sha256(fields.get("tools", b"")).hexdigest() if "tools" in fields else "",
+            },
+            "ok",
+            {"prompt": body},
+        )
+        price = self._prices.get(model) or self._prices.get(routed)
+        return Entry(self, number, dialect.price(price) if price else None)
+
+    def close(self, number: int, price: Price | None, outcome: str, status: int, answer: Answer, since: float) -> None:
+        """Record how the call ended and add it to the sum."""
+        micro_usd = cost(answer.tokens, price)
+        self.usage += Usage(1, answer.tokens.given, answer.tokens.out, micro_usd)
+        self._record(
+            "model.result",
+            {
+                "attempt": self.attempt,
+                "call": number,
+                "stop": answer.stop[:256],
+                "tokens_in": answer.tokens.given,
+                "tokens_out": answer.tokens.out,
+                "micro_usd": micro_usd,
+                "dur_ms": round((time.monotonic() - since) * 1000),
+                "status": status,
+            },
+            outcome,
+            {"output": answer.content} if answer.content else {},
+        )
+
+    def _record(self, kind: str, data: dict[str, Any], outcome: str, blobs: dict[str, bytes]) -> None:
+        try:
+            self._recorder.record(kind, data, outcome=outcome, blobs=blobs)
+        except Exception as problem:
+            self.fault = self.fault or problem
+            raise
+
+
+class Entry:
+    """One call in the ledger; the first `close` counts, so that a `finally` may close once more."""
+
+    def __init__(self, ledger: Ledger, number: int, price: Price | None) -> None:
+        self._ledger = ledger
+        self._number = number
+        self._price = price
+        self._since = time.monotonic()
+        self._open = True
+
+    def close(self, outcome: str, *, status: int = 0, answer: Answer = NOTHING) -> None:
+        """Record the end of the call: ok, fail, timeout or cancelled."""
+        if self._open:
+            self._open = False
+            self._ledger.close(self._number, self._price, outcome, status, answer, self._since)

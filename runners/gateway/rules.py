@@ -1,0 +1,82 @@
+"""Who may ask what: the decisions of the gateway, as functions of values."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from runners.gateway.dialect import Dialect, Fields, Kind
+from runners.gateway.errors import Denied
+
+BODY_MAX: Final = 32 << 20  # bytes; what the Messages API itself accepts
+ALIASES: Final = {
+    alias: re.compile(rf"^claude-(?:[0-9][0-9-]*-)?{alias}(?:-[0-9][0-9-]*)?$") for alias in ("sonnet", "opus", "haiku")
+}
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """A request line that passed."""
+
+    dialect: Dialect
+    kind: Kind
+    path: str
+    query: str
+
+
+def admit(method: str, target: str, headers: Mapping[str, str], *, token: str, dialects: Iterable[Dialect]) -> Admitted:
+    """Let a request line pass or raise Denied; the token is checked before anything is said about paths."""
+    if not _knows(headers, token):
+        raise Denied(401, "TOKEN", "this is not the token of the run")
+    path, _, query = target.partition("?")
+    for dialect in dialects:
+        kind = dialect.paths.get(path)  # compared as sent: absolute URIs, `..` and escapes match no path
+        if kind is None:
+            continue
+        if method != ("GET" if kind is Kind.MODELS else "POST"):
+            raise Denied(405, "METHOD", f"{method[:16]} is not how {path} is asked")
+        if query not in dialect.queries:
+            raise Denied(403, "PATH", f"the gateway does not forward the query of {path}")
+        return Admitted(dialect, kind, path, query)
+    raise Denied(403, "PATH", "the gateway forwards model calls only")
+
+
+def _knows(headers: Mapping[str, str], token: str) -> bool:
+    bearer = headers.get("authorization", "")
+    given = headers.get("x-api-key") or (bearer[7:] if bearer[:7].lower() == "bearer " else "")
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def read(body: bytes) -> Fields:
+    """Take a JSON body apart at its top level.
+
+    What is forwarded is put together again from this, so that no second `model` key, which another parser might
+    prefer, can slip past the check of the first.
+    """
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError) as problem:
+        raise Denied(400, "BODY", f"the request is not a JSON object: {problem}") from None
+    if any(key != "model" and key.lower() == "model" for key in fields):
+        raise Denied(400, "BODY", "the request names its model twice")  # some servers ignore case
+    return fields
+
+
+def model_of(fields: Fields, routed: str) -> str:
+    """Give the model that a request asks for; Denied unless it is the routed one."""
+    try:
+        asked = msgspec.json.decode(fields.get("model", b"null"), type=str)
+    except msgspec.MsgspecError:
+        raise Denied(400, "BODY", "the request names no model") from None
+    if not allows(routed, asked):
+        raise Denied(403, "MODEL", f"this run may use the model {routed}, not {asked[:100]}")
+    return asked
+
+
+def allows(routed: str, asked: str) -> bool:
+    """Tell whether a model is the routed one; an alias such as `sonnet` stands for every version of its family."""
+    family = ALIASES.get(routed)
+    return asked == routed or bool(family and family.match(asked))

@@ -1,0 +1,71 @@
+"""Where this machine keeps what attempts need: mirrors, scratch space, keys, blobs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.audit.keys import VKey
+from bot.model.errors import GatewrightError
+from bot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The worker's part of the machine; `slot` is this worker's own."""
+
+    settings: Settings
+    slot: int = 0
+
+    @property
+    def data(self) -> Path:
+        """The state directory."""
+        named = self.settings.server.data_dir
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(named) if named else Path(state) / "gatewright"
+
+    @property
+    def work(self) -> Path:
+        """Mirrors and worktrees."""
+        named = self.settings.worker.work_dir
+        return Path(named) if named else self.data / "work"
+
+    @property
+    def blobs(self) -> Path:
+        """The store of payloads."""
+        return self.data / "blobs"
+
+    @property
+    def runner_key(self) -> Path:
+        """The key this worker signs its requests for access with."""
+        return self.data / "keys" / "runner.key"
+
+    @property
+    def instance_key(self) -> Path:
+        """The public half of the key that control signs orders with."""
+        return self.data / "keys" / "instance.pub"
+
+    @property
+    def user(self) -> int | None:
+        """The user that jails of this slot run as; None for a worker that is no root and keeps its own."""
+        return self.settings.sandbox.user + self.slot if os.geteuid() == 0 else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Everything in the settings that no blob may hold."""
+        tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]
+        found = [secret for table in tables for secret in (table.api_key, table.auth_token)]
+        return tuple(filter(None, [*found, self.settings.github.token, self.settings.github.private_key]))
+
+    def instance_public(self) -> bytes:
+        """Read the instance's public key, raw; GatewrightError where it is missing or no verifier key."""
+        try:
+            return VKey.parse(self.instance_key.read_text("ascii").strip()).public
+        except (OSError, ValueError) as error:
+            raise GatewrightError(
+                "GW-WORKER-KEY",
+                "the instance's public key cannot be read",
+                why=f"{self.instance_key}: {error}",
+                fix="copy keys/instance.pub from the machine that runs control",
+            ) from error

@@ -1,0 +1,6 @@
+"""Scripted model APIs on loopback: Anthropic Messages and OpenAI chat completions, as real HTTP programs."""
+
+from tests.simulators.models.script import Script, Step, Tool
+from tests.simulators.models.server import ModelServer
+
+__all__ = ["ModelServer", "Script", "Step", "Tool"]
