@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import uvicorn
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -20,9 +21,8 @@ from bot.model.errors import UsageError
 from bot.settings import GitHub, Settings
 from bot.web.body import BodyReader, Limits
 from bot.web.health import Readiness, healthz
+from bot.web.patience import Patience
 from bot.web.webhooks import GitHubWebhook
-
-log = logging.getLogger(__name__)
 
 REDIS_SECONDS: Final = 3.0  # with one retry still an answer within the 10 s that a forge waits
 CONNECTIONS: Final = 1_024  # open at once; more are answered 503
@@ -72,12 +72,18 @@ def connect(settings: Settings) -> Redis:
 def serve(settings: Settings) -> None:
     """Run the web process until it is told to stop; refuses to start where deliveries could not be verified."""
     check(settings.github)
-    import uvicorn  # noqa: PLC0415 - create_app works under any ASGI server
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvicorn.Server(configure(create_app(settings), settings)).run()
 
-    config = uvicorn.Config(
-        create_app(settings),
+
+def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """Say how uvicorn runs the application: bounded in connections and in patience with them."""
+    http: Any = Patience()  # uvicorn calls a class here; any maker of protocols does
+    return uvicorn.Config(
+        app,
         host=settings.server.host,
         port=settings.server.port,
+        http=http,
         ws="none",
         log_config=None,
         access_log=False,
@@ -86,7 +92,6 @@ def serve(settings: Settings) -> None:
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    uvicorn.Server(config).run()
 
 
 def check(github: GitHub) -> None:

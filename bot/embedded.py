@@ -190,11 +190,12 @@ def _await_answer(process: subprocess.Popen[bytes], path: Path, directory: Path)
             return
         time.sleep(0.005)
     log = directory / "redis.log"
-    lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else ["it left no log"]
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    faults = [line for line in lines if " # " in line][-2:]  # how Redis marks warnings
     raise Unavailable(
         "GW-REDIS-START",
         f"The Redis in {directory} did not start.",
-        why=" / ".join(lines),
+        why=" / ".join(faults) or f"it ended with {process.poll()} and without a word",
         fix=f"read {log}; if the append-only file is damaged, redis-check-aof mends it",
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import structs
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -50,7 +51,10 @@ def read_payload(body: bytes) -> dict[str, Any]:
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One verified delivery; `body` is the JSON payload as bytes, whatever encoding it came in."""
+    """One verified delivery; `body` is the JSON payload as bytes, whatever encoding it came in.
+
+    inbox.lua stores these fields in this order.
+    """
 
     forge: str
     host: str
@@ -136,30 +140,25 @@ class Inbox:
         try:
             replies = await self._claim([delivery for delivery, _ in batch])
         except (RedisError, OSError) as error:
-            replies = [error] * len(batch)
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(_away(error))
+            return
         for (_, answer), reply in zip(batch, replies, strict=True):
-            if answer.done():  # the forge hung up meanwhile
-                continue
-            if isinstance(reply, bytes) and reply in ANSWERS:
+            if not answer.done():  # else the forge hung up meanwhile
                 answer.set_result(ANSWERS[reply])
-            else:
-                answer.set_exception(_away(reply))
 
-    async def _claim(self, deliveries: Sequence[Delivery]) -> list[Any]:
-        replies = await self._call(deliveries)
-        missed = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if missed:  # Redis was restarted: it forgets scripts
-            await self._redis.script_load(SCRIPT)
-            again = await self._call([deliveries[index] for index in missed])
-            for index, reply in zip(missed, again, strict=True):
-                replies[index] = reply
-        return replies
-
-    async def _call(self, deliveries: Sequence[Delivery]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
+    async def _claim(self, deliveries: Sequence[Delivery]) -> list[bytes]:
+        """Run the script for a batch; the answers in its order."""
+        words: list[str | bytes | int] = [1 + len(deliveries), INBOX]
+        words += [delivery.claim for delivery in deliveries]
+        words += [self._limit, CLAIM_SECONDS]
         for delivery in deliveries:
-            pipeline.evalsha(SCRIPT_ID, 2, INBOX, delivery.claim, self._limit, CLAIM_SECONDS, *_fields(delivery))
-        return await pipeline.execute(raise_on_error=False)
+            words += structs.astuple(delivery)
+        try:
+            return await self._redis.execute_command("EVALSHA", SCRIPT_ID, *words)
+        except NoScriptError:  # Redis was restarted: it forgets scripts
+            return await self._redis.execute_command("EVAL", SCRIPT, *words)
 
     async def _ensure_group(self) -> None:
         try:
@@ -190,24 +189,11 @@ class Inbox:
         transaction = self._redis.pipeline(transaction=True)
         transaction.set(letter.delivery.claim, claim, ex=CLAIM_SECONDS)
         if claim == "failed":
-            entry = {**_entry(letter.delivery), "reason": reason, "tries": letter.tries}
+            entry = {**structs.asdict(letter.delivery), "reason": reason, "tries": letter.tries}
             transaction.xadd(DEAD, entry, maxlen=DEAD_MAX, approximate=True)
         transaction.xack(INBOX, GROUP, letter.stream_id)
         transaction.xdel(INBOX, letter.stream_id)
         await transaction.execute()
-
-
-def _fields(delivery: Delivery) -> tuple[str | bytes | int, ...]:
-    return (
-        *("forge", delivery.forge, "host", delivery.host, "id", delivery.id),
-        *("event", delivery.event, "action", delivery.action),
-        *("body", delivery.body, "received_ms", delivery.received_ms),
-    )
-
-
-def _entry(delivery: Delivery) -> dict[Any, Any]:
-    words = _fields(delivery)
-    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def _entries(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:

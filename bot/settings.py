@@ -106,6 +106,7 @@ class Sandbox(Section, frozen=True):
     user: Annotated[int, Meta(ge=1, description="First numeric user id that a root worker drops to")] = 64_000
     processes: Annotated[int, Meta(ge=64, description="Processes of one jail")] = 512
     file_mb: Annotated[int, Meta(ge=1, description="Largest file an agent may write")] = 2_048
+    memory_mb: Annotated[int, Meta(ge=512, description="Memory (data segment) of one process in the jail")] = 4_096
     tmp_mb: Annotated[int, Meta(ge=16, description="Size of /tmp in the jail")] = 1_024
     binds: Annotated[tuple[str, ...], Meta(description="Host paths shown read-only in the jail")] = ()
 

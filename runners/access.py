@@ -59,7 +59,7 @@ class Access:
         while time.monotonic() < deadline:
             sealed = await self._redis.getdel(self._names.answer(number))
             if sealed:
-                return bytes(sealed)
+                return sealed if isinstance(sealed, bytes) else sealed.encode()
             await asyncio.sleep(POLL)
         raise Unavailable(
             "GW-ACCESS-TIMEOUT",

@@ -1,4 +1,4 @@
-"""How the worker's parent hands settings to its work-horses: in memory, past the parent's own eyes and past the disk."""
+"""How the worker's parent hands settings to its work-horses: in memory, and past the disk."""
 
 from __future__ import annotations
 

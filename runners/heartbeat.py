@@ -46,9 +46,7 @@ async def beat(redis: Redis, names: Names, claim: str, end: Callable[[Exception]
         await asyncio.sleep(LOOK)
 
 
-def _reason(
-    names: Names, claim: str, stop: bytes | None, current: bytes | None, holder: bytes | None
-) -> Exception | None:
+def _reason(names: Names, claim: str, stop: object, current: object, holder: object) -> Exception | None:
     if current != str(names.attempt).encode() or holder != claim.encode():
         return Superseded("GW-ATTEMPT-SUPERSEDED", f"attempt {names.attempt} of {names.task} is no longer current")
     if stop is not None:

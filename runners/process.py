@@ -46,11 +46,8 @@ def take_slot(first_user: int) -> tuple[int, socket.socket]:
 
 def processes_of(user: int) -> list[int]:
     """List the live processes whose real user is `user`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and _is_live_process_of(entry, user):
-            found.append(int(entry.name))
-    return found
+    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [int(entry.name) for entry in entries if _is_live_process_of(entry, user)]
 
 
 def sweep(user: int) -> int:

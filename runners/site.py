@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.audit.keys import VKey
 from bot.model.errors import GatewrightError
 from bot.settings import Settings
+from bot.settings_file import data_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,7 @@ class Site:
     @property
     def data(self) -> Path:
         """The state directory."""
-        named = self.settings.server.data_dir
-        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        return Path(named) if named else Path(state) / "gatewright"
+        return data_dir(self.settings)
 
     @property
     def work(self) -> Path:
@@ -35,11 +34,6 @@ class Site:
     def blobs(self) -> Path:
         """The store of payloads."""
         return self.data / "blobs"
-
-    @property
-    def runner_key(self) -> Path:
-        """The key this worker signs its requests for access with."""
-        return self.data / "keys" / "runner.key"
 
     @property
     def instance_key(self) -> Path:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -60,11 +59,12 @@ class Entry(msgspec.Struct, frozen=True):
 class Recorder:
     """Report to the stream of one attempt, for as long as that attempt is the current one."""
 
-    def __init__(self, redis: Redis, names: Names, store: Store, claim: str) -> None:
+    def __init__(self, redis: Redis, names: Names, store: Store, claim: str, *, secrets: Collection[str] = ()) -> None:
         self._redis = redis
         self._names = names
         self._store = store
         self._claim = claim
+        self._secrets = secrets
         self._waiting: list[tuple[bytes, bool]] = []
         self._next = 1
         self._sending = asyncio.Lock()
@@ -127,8 +127,11 @@ class Recorder:
         self.cancel_open_calls()
         used = self._usage
         sums = {
-            "calls": used.calls, "tokens_in": used.tokens_in, "tokens_out": used.tokens_out, "micro_usd": used.micro_usd,
-        }  # fmt: skip
+            "calls": used.calls,
+            "tokens_in": used.tokens_in,
+            "tokens_out": used.tokens_out,
+            "micro_usd": used.micro_usd,
+        }
         blobs = {"explanation": explanation.encode()} if explanation else None
         self.record("attempt.ended", {**sums, **data}, outcome=outcome, blobs=blobs)
         self._is_closed = True
@@ -143,7 +146,7 @@ class Recorder:
             await asyncio.gather(self._sender, return_exceptions=True)
 
     def _keep(self, name: str, content: bytes) -> dict[str, Any]:
-        clean, _ = redact(content)
+        clean, _ = redact(content, self._secrets)
         return {"commit": self._store.put(clean), "name": name, "size": len(clean)}
 
     def _track(self, kind: str, data: Any) -> None:
@@ -165,19 +168,24 @@ class Recorder:
     async def _send(self, batch: list[tuple[bytes, bool]]) -> None:
         names = self._names
         wakes = "1" if any(wakes for _, wakes in batch) else "0"
-        arguments = [str(names.attempt), self._claim, names.task, wakes, str(self._next), *(entry for entry, _ in batch)]
+        arguments: list[str | bytes] = [str(names.attempt), self._claim, names.task, wakes, str(self._next)]
+        arguments += [entry for entry, _ in batch]
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                sent = await self._redis.eval(SEND, 4, names.current, names.claim, names.stream, WAKE, *arguments)  # type: ignore[misc]
+                sent = await self._redis.eval(SEND, 4, names.current, names.claim, names.stream, WAKE, *arguments)
                 break
             except (RedisError, OSError) as error:
                 if time.monotonic() > deadline:
-                    raise Unavailable("GW-REDIS-AWAY", "Redis does not take the attempt's reports", why=str(error)) from error
+                    raise Unavailable(
+                        "GW-REDIS-AWAY", "Redis does not take the attempt's reports", why=str(error)
+                    ) from error
                 structlog.get_logger().warning("redis away", task=names.task, attempt=names.attempt, error=str(error))
                 await asyncio.sleep(1)
         if sent == -1:
-            raise Superseded("GW-ATTEMPT-SUPERSEDED", f"attempt {names.attempt} of {names.task} is no longer the current one")
+            raise Superseded(
+                "GW-ATTEMPT-SUPERSEDED", f"attempt {names.attempt} of {names.task} is no longer the current one"
+            )
 
 
 def _ignore(_: Exception) -> None:

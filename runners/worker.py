@@ -43,7 +43,8 @@ class AttemptJob(Job):
         """Read the two arguments; Refused for anything but the one function, with a time-out and plain JSON."""
         if self.refusal:
             raise _refused(self.refusal)
-        if not isinstance(self.timeout, int) or not 0 < self.timeout <= LONGEST_JOB:
+        limit: Any = self.timeout
+        if not isinstance(limit, int) or not 0 < limit <= LONGEST_JOB:
             raise _refused("it has no usable time-out")
         match _decoded(self.data):
             case [function, None, [str() as task, int() as attempt], {**rest}] if (

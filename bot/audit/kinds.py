@@ -277,6 +277,7 @@ class GateResult(Data, frozen=True):
 
     rule: Short
     result: Short
+    attempt: Count = 0
 
 
 class ForgeIntent(Data, frozen=True):
@@ -421,6 +422,6 @@ KINDS: Final[dict[str, type[Data]]] = {
 WORKER_KINDS: Final = frozenset(
     {
         "spec.set", "plan.set", "attempt.ended", "model.call", "model.result", "tool.call", "tool.result",
-        "command.run", "file.change", "commit.intent", "commit.made", "test.run", "qa.verdict", "progress", "pushed",
+        "command.run", "file.change", "commit.intent", "commit.made", "test.run", "qa.verdict", "progress", "pushed", "gate",
     }
 )  # fmt: skip

@@ -105,7 +105,7 @@ class Sheet:
         if text not in self.not_proven:
             self.not_proven.append(text)
 
-    def find(  # noqa: PLR0913 - a finding has this many parts
+    def find(
         self,
         check: str,
         what: str,
@@ -134,9 +134,9 @@ class Sheet:
             )
         )
 
-    def failed(self, check: str) -> bool:
-        """Tell whether a check has a finding."""
-        return any(finding.check == check for finding in self.findings)
+    def failed(self, check: str, severity: Severity | None = None) -> bool:
+        """Tell whether a check has a finding, of one severity where it is given."""
+        return any(f.check == check and severity in (None, f.severity) for f in self.findings)
 
 
 def hash_of(line: Line) -> str:

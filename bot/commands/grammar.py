@@ -41,7 +41,7 @@ def parse(body: str, *, bot_name: str, bare: bool) -> tuple[Said, ...]:
     ]
     ends = [number for number, _, _ in found[1:]] + [len(layout.lines)]
     return tuple(
-        _command(layout, number, end, word, rest) for (number, word, rest), end in zip(found, ends, strict=True)
+        _command(layout, number, end, word, rest) for (number, word, rest), end in zip(found, ends, strict=False)
     )
 
 

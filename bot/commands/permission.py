@@ -17,7 +17,7 @@ NOT_HUMAN: Final = "GW-COMMAND-NOT-HUMAN"
 SILENT: Final = frozenset({OWN, NOT_HUMAN})  # answering machines would let two bots talk for ever
 
 
-def decide(  # noqa: PLR0913 - these are the facts that count
+def decide(
     command: Command, *, state: State, role: Role, actor: Actor, me: Actor, min_role: Role, on_change: bool
 ) -> Refused | None:
     """Say why a command may not act, None where it may; codes in SILENT are not answered."""

@@ -136,7 +136,7 @@ class GitHub:
         data = await self._ask(repo, "POST", "/issues/{number}/comments", {"body": body}, number=number)
         return read(Created, data, "a comment").id
 
-    async def edit_comment(self, repo: Repo, number: int, comment: int, body: str) -> None:  # noqa: ARG002 - GitHub needs no number
+    async def edit_comment(self, repo: Repo, number: int, comment: int, body: str) -> None:
         """Replace the body of a comment of ours."""
         await self._ask(repo, "PATCH", "/issues/comments/{comment}", {"body": body}, comment=comment)
 
@@ -160,7 +160,7 @@ class GitHub:
                     return seen.id
         return None
 
-    async def react(self, repo: Repo, number: int, comment: int, reaction: str) -> None:  # noqa: ARG002 - GitHub needs no number
+    async def react(self, repo: Repo, number: int, comment: int, reaction: str) -> None:
         """Add a reaction (`eyes`, `+1`) to a comment; GitHub answers 200 where it is there already."""
         await self._ask(repo, "POST", "/issues/comments/{comment}/reactions", {"content": reaction}, comment=comment)
 

@@ -210,11 +210,11 @@ class PersonalToken:
         self._clock = clock
         self._me: Actor | None = None
 
-    async def bearer(self, repo: Repo) -> Bearer:  # noqa: ARG002 - one token for all
+    async def bearer(self, repo: Repo) -> Bearer:
         """Give the token."""
         return self._bearer
 
-    def renew(self, repo: Repo, refused: Bearer) -> bool:  # noqa: ARG002 - one token for all
+    def renew(self, repo: Repo, refused: Bearer) -> bool:
         """Say no: a refused token stays refused."""
         return False
 
@@ -228,7 +228,7 @@ class PersonalToken:
             self._me = read(User, data, "our account").actor()
         return self._me
 
-    async def git(self, repo: Repo, *, write: bool) -> GitAccess:  # noqa: ARG002 - cannot be narrowed
+    async def git(self, repo: Repo, *, write: bool) -> GitAccess:
         """Give the token; its end is unknown, so it is asked for again after an hour."""
         return GitAccess(GIT_USER, self._bearer.value, int((self._clock() + 3600) * 1000))
 

@@ -52,23 +52,26 @@ class LocalForge:
         self._directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def learn(self, repo: Repo, installation: int) -> None:
+        """Know no installations."""
+
     async def me(self) -> Actor:
         """Name the bot."""
         return BOT
 
     async def home(self, repo: Repo) -> Home:
         """Read which branch is checked out: work starts from there."""
-        branch = await self._git(repo, "symbolic-ref", "--short", "HEAD")
+        branch = await self.read(repo, "symbolic-ref", "--short", "HEAD")
         return Home(repo, branch.decode().strip(), repo.path)
 
     async def head(self, repo: Repo, branch: str) -> str:
         """Read the commit of a branch; an empty repository has none."""
-        return (await self._git(repo, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}")).decode().strip()
+        return (await self.read(repo, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}")).decode().strip()
 
     async def file(self, repo: Repo, path: str, commit: str) -> bytes | None:
         """Read a file at a commit."""
-        listed = await self._git(repo, "ls-tree", "-z", commit, "--", path)
-        return await self._git(repo, "cat-file", "blob", f"{commit}:{path}") if listed else None
+        listed = await self.read(repo, "ls-tree", "-z", commit, "--", path)
+        return await self.read(repo, "cat-file", "blob", f"{commit}:{path}") if listed else None
 
     def add_issue(self, repo: Repo, title: str, body: str, label: str) -> Issue:
         """Write down what a person wants changed."""
@@ -134,9 +137,7 @@ class LocalForge:
         store.statuses.append((commit, state.value, context, text))
         self._save(repo, store)
 
-    async def open_change(
-        self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool
-    ) -> Change:
+    async def open_change(self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool) -> Change:
         """Keep a change: on disk a branch is all there is to see."""
         store = self._load(repo)
         number = len(store.changes) + 1
@@ -190,7 +191,8 @@ class LocalForge:
         scratch.write_bytes(msgspec.json.encode(store))
         scratch.replace(file)
 
-    async def _git(self, repo: Repo, *args: str) -> bytes:
+    async def read(self, repo: Repo, *args: str) -> bytes:
+        """Ask git about a repository; reading calls only."""
         env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
         process = await asyncio.create_subprocess_exec(
             *GIT, "-c", f"safe.directory={repo.path}", "-C", repo.path, *args,

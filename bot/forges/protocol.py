@@ -65,9 +65,11 @@ class GitAccess(msgspec.Struct, frozen=True):
 class Forge(Protocol):
     """Read and write one forge; every call may raise GatewrightError (`GW-FORGE-...`) or Unavailable.
 
-    `installation` travels in the constructor or the Repo look-up, not in the calls. Bodies are sent as given: rendering
-    and neutralising happen in bot/reports.
+    Bodies are sent as given: rendering and neutralising happen in bot/reports.
     """
+
+    def learn(self, repo: Repo, installation: int) -> None:
+        """Remember the App installation through which a repository is reached; 0 means not known."""
 
     async def me(self) -> Actor:
         """Read the bot's own account."""
@@ -105,9 +107,7 @@ class Forge(Protocol):
     async def set_status(self, repo: Repo, commit: str, state: StatusState, context: str, text: str) -> None:
         """Set a commit status; `text` is cut to what the forge allows."""
 
-    async def open_change(
-        self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool
-    ) -> Change:
+    async def open_change(self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool) -> Change:
         """Open a pull or merge request from a branch that is already pushed."""
 
     async def find_change(self, repo: Repo, branch: str) -> Change | None:

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Verb(StrEnum):
-    """The words people may say; bot/commands/catalogue.py explains each."""
+    """The words people may say; bot/model/verbs.py explains each."""
 
     APPROVE = "approve"
     REVISE = "revise"
@@ -27,8 +27,8 @@ class Verb(StrEnum):
 class Command(msgspec.Struct, frozen=True):
     """One command out of a comment.
 
-    `argument` is the rest of the line and the plain lines that follow it; `block` is the first fenced block after it
-    (for `edit`); `line` counts from 1.
+    `argument` is the rest of the line, and for verbs that take text all that follows up to the next command; `block` is
+    the first fenced block below it (for `edit`); `line` counts from 1.
     """
 
     verb: Verb

@@ -18,7 +18,10 @@ def unsafe(path: str) -> str | None:
         return "is absolute"
     if _FORBIDDEN.search(path):
         return "holds a character that file names here may not have"
-    parts = path.split("/")
+    return _reserved(path.split("/"))
+
+
+def _reserved(parts: list[str]) -> str | None:
     if any(part in ("", ".", "..") for part in parts):
         return "is a folder, or has empty, `.` or `..` parts"
     # Git on case-insensitive disks, and Windows, read these as `.git`.

@@ -231,6 +231,7 @@ class Task(msgspec.Struct, frozen=True):
     paused: bool = False
     spec: Artifact | None = None
     plan: Artifact | None = None
+    drafts: tuple[Artifact, ...] = ()  # every spec and plan there was, oldest first
     feedback: tuple[str, ...] = ()  # commitments of feedback that the next draft must take up
     requested: tuple[Request, ...] = ()
     approvals: tuple[Approval, ...] = ()  # in force; a withdrawn one is gone
@@ -266,6 +267,10 @@ class Task(msgspec.Struct, frozen=True):
     def artifact(self, gate: Gate) -> Artifact | None:
         """Name the draft in force at a gate."""
         return {Gate.SPEC: self.spec, Gate.PLAN: self.plan}.get(gate)
+
+    def draft(self, gate: Gate, rev: int) -> Artifact | None:
+        """Name an earlier draft."""
+        return next((d for d in self.drafts if d.gate is gate and d.rev == rev), None)
 
     def approval(self, gate: Gate) -> Approval | None:
         """Name the approval in force at a gate."""

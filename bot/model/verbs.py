@@ -64,7 +64,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         Verb.REVISE,
         "<what to change>",
         Takes.TEXT,
-        "Ask for a new draft; earlier approvals of it fall. At the plan gate, `revise spec <what>` goes back to the spec.",
+        "Ask for a new draft; approvals of it fall. At the plan gate `revise spec <what>` goes back to the spec.",
         "a 429 is no attempt",
         "spec and plan gate, on the issue; while blocked, anywhere",
         _DRAFTS | {State.BLOCKED: Where.EITHER},

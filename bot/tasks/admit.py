@@ -13,6 +13,7 @@ from bot.model.task import Attempt, Step, Task
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.journal import Admitted
+from bot.tasks.plain import raw, text
 
 BATCH: Final = 200
 MOST_RECORDS: Final = 20_000  # of one task; beyond that a person has to look
@@ -42,13 +43,13 @@ async def admit(desk: Desk, book: Book) -> bool:
     stream = f"gw:attempt:{book.task.origin.task}:{attempt.number}"
     after = await desk.shelf.journals.admitted(book.task.origin.task, attempt.number)
     taken = False
-    while entries := await desk.redis.xrange(stream, min=f"({after}", count=BATCH):
-        after = entries[-1][0].decode()
+    while entries := await _entries(desk, stream, after):
+        after = entries[-1][0]
         try:
-            drafts = [_draft(book.task, attempt, fields[b"r"]) for _, fields in entries]
+            drafts = [_draft(book.task, attempt, entry) for _, entry in entries]
             await book.write(*drafts, admitted=Admitted(attempt.number, after))
         except (Inadmissible, RecordError, msgspec.MsgspecError, KeyError) as error:
-            desk.log.error("attempt.inadmissible", task=book.task.origin.task, attempt=attempt.number, why=str(error))
+            desk.log.warning("attempt.inadmissible", task=book.task.origin.task, attempt=attempt.number, why=str(error))
             await end(desk, book, attempt, "GW-ATTEMPT-INVALID", outcome="denied")
             return True
         taken = True
@@ -57,6 +58,11 @@ async def admit(desk: Desk, book: Book) -> bool:
     if taken and book.task.size > MOST_RECORDS and not book.task.state.is_final:
         await book.write(Draft("task.blocked", kinds.TaskBlocked("GW-JOURNAL-LIMIT"), desk.service))
     return taken
+
+
+async def _entries(desk: Desk, stream: str, after: str) -> list[tuple[str, bytes]]:
+    found: Any = await desk.redis.xrange(stream, min=f"({after}", count=BATCH)
+    return [(text(stream_id), raw(fields.get(b"r", b""))) for stream_id, fields in found]
 
 
 async def end(desk: Desk, book: Book, attempt: Attempt, code: str, *, outcome: Outcome = "fail") -> None:

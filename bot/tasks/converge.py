@@ -146,7 +146,7 @@ async def _settle(desk: Desk, index: Index, book: Book) -> None:
     """Free the issue once an ended task is at rest."""
     task = book.task
     if task.state.is_final and not needs(task, _rules(desk), desk.clock()):
-        await index.close(task.origin.task, task.origin.repo, task.origin.issue)
+        await index.release(task.origin.task, task.origin.repo, task.origin.issue)
 
 
 async def converge_quietly(desk: Desk, index: Index, task_id: str) -> None:
@@ -155,5 +155,3 @@ async def converge_quietly(desk: Desk, index: Index, task_id: str) -> None:
         await converge(desk, index, task_id)
     except GatewrightError as error:
         desk.log.warning("converge.failed", task=task_id, code=error.code, what=error.what, why=error.why)
-
-

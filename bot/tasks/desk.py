@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -29,14 +29,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     author: str
 
 
-class ForgeMaker(Protocol):
-    """Make the client of a forge for one installation."""
-
-    def __call__(self, installation: int) -> Forge:
-        """Make or reuse a client."""
-
-
-@dataclass(slots=True)
+@dataclass
 class Desk:
     """The one bundle that converge, hearing and opening share; holds no task state of its own."""
 
@@ -46,14 +39,13 @@ class Desk:
     jobs: Jobs
     blobs: Blobs
     key: InstanceKey
-    runner_key: Path  # public half of the key that workers sign their requests with
-    makers: Mapping[tuple[str, str], ForgeMaker]  # (forge, host) -> client
+    data: Path  # state directory: keys and blobs
+    forges: Mapping[tuple[str, str], Forge]  # (forge, host) -> client
     clock: Callable[[], int]
     log: Any
 
     def __post_init__(self) -> None:
         self._me: dict[tuple[str, str], Actor] = {}
-        self._homes: dict[str, Home] = {}
 
     @property
     def service(self) -> Who:
@@ -67,14 +59,15 @@ class Desk:
 
     def forge(self, repo: Repo, installation: int = 0) -> Forge:
         """Find the client of a repository's forge."""
-        maker = self.makers.get((repo.forge.value, repo.host))
-        if maker is None:
+        client = self.forges.get((repo.forge.value, repo.host))
+        if client is None:
             raise GatewrightError(
                 "GW-FORGE-UNKNOWN",
                 f"no forge {repo.forge.value} at {repo.host} is configured",
                 fix="add its table to gatewright.toml",
             )
-        return maker(installation)
+        client.learn(repo, installation)
+        return client
 
     async def me(self, repo: Repo, installation: int = 0) -> Actor:
         """Read the bot's own account, once per forge."""
@@ -84,10 +77,8 @@ class Desk:
         return self._me[key]
 
     async def home(self, repo: Repo, installation: int = 0) -> Home:
-        """Read where a repository lives, once per process."""
-        if repo.key not in self._homes:
-            self._homes[repo.key] = await self.forge(repo, installation).home(repo)
-        return self._homes[repo.key]
+        """Read where a repository lives now."""
+        return await self.forge(repo, installation).home(repo)
 
     def store(self, name: str, content: bytes) -> Ref:
         """Store a blob and refer to it."""
@@ -99,4 +90,4 @@ class Desk:
 
     async def wake(self, task: str) -> None:
         """Ask for converge(task)."""
-        await self.redis.lpush("gw:wake", task)  # type: ignore[misc]
+        await self.redis.lpush("gw:wake", task)

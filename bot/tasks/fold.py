@@ -108,13 +108,15 @@ def _artifact(gate: Gate, record: Record, sha256: str, rev: int, source: str) ->
 
 
 def _spec_set(task: Task, record: Record, data: kinds.SpecSet) -> Task:
-    task = replace(task, spec=_artifact(Gate.SPEC, record, data.spec_sha256, data.rev, data.source), feedback=())
+    spec = _artifact(Gate.SPEC, record, data.spec_sha256, data.rev, data.source)
+    task = replace(task, spec=spec, drafts=(*task.drafts, spec), feedback=())
     task = _without(task, Gate.SPEC, Gate.PLAN)
     return task if data.source == "model" else _move(task, Signal.EDITED)
 
 
 def _plan_set(task: Task, record: Record, data: kinds.PlanSet) -> Task:
-    task = replace(task, plan=_artifact(Gate.PLAN, record, data.plan_sha256, data.rev, data.source), feedback=())
+    plan = _artifact(Gate.PLAN, record, data.plan_sha256, data.rev, data.source)
+    task = replace(task, plan=plan, drafts=(*task.drafts, plan), feedback=())
     task = _without(task, Gate.PLAN)
     return task if data.source == "model" else _move(task, Signal.EDITED)
 

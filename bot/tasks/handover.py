@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from bot.audit.keys import seal, verify
+from bot.keyring import runner_public
 from bot.model.access import Ask, context, message
 from bot.model.errors import GatewrightError
 from bot.tasks.desk import Desk
@@ -35,7 +36,7 @@ async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
         desk.log.warning("access.superseded", task=task, attempt=attempt)
         return False
     said = message(knock, asked.public, write=asked.write)
-    if not verify(bytes.fromhex(desk.runner_key.read_text().strip()), said, signature):  # (2)
+    if not verify(runner_public(desk.data), said, signature):  # (2)
         desk.log.error("access.forged", task=task, attempt=attempt)
         return False
     origin = (await desk.shelf.read(task)).origin

@@ -6,8 +6,9 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from bot.model.event import Repo
+from bot.model.event import ForgeKind, Repo
 from bot.model.task import new_task_id
+from bot.tasks.plain import text
 
 OPEN: Final = "gw:tasks:open"
 ALL: Final = "gw:tasks:all"
@@ -33,17 +34,15 @@ class Index:
     async def claim(self, repo: Repo, issue: int) -> tuple[str, bool]:
         """Claim a fresh id for an issue; the second value is False where the issue has an open task already."""
         while True:
-            wanted = new_task_id(issue)
-            # Local and CI tasks have issue number 0 and never share one.
-            place = f"gw:issue:{repo.key}:{issue or wanted}"
-            holder = (await self._claim(keys=[place, OPEN, ALL], args=[wanted])).decode()
+            wanted = new_task_id(0 if repo.forge is ForgeKind.LOCAL else issue)
+            holder = text(await self._claim(keys=[f"gw:issue:{repo.key}:{issue}", OPEN, ALL], args=[wanted]))
             if holder != "taken":
                 return holder, holder == wanted
 
-    async def abandon(self, task: str, repo: Repo, issue: int) -> None:
-        """Give back a claim that came to nothing."""
-        await self._redis.srem(OPEN, task)  # type: ignore[misc]
-        await self._redis.delete(f"gw:issue:{repo.key}:{issue or task}")
+    async def release(self, task: str, repo: Repo, issue: int) -> None:
+        """Free an issue for its next task, because this one has ended or came to nothing."""
+        await self._redis.srem(OPEN, task)
+        await self._redis.delete(f"gw:issue:{repo.key}:{issue}")
 
     async def bind_change(self, repo: Repo, number: int, task: str) -> None:
         """Remember whose change a number is."""
@@ -52,17 +51,12 @@ class Index:
     async def find(self, repo: Repo, number: int, *, is_change: bool) -> str | None:
         """Find the task of an issue or change."""
         kind = "change" if is_change else "issue"
-        value = await self._redis.get(f"gw:{kind}:{repo.key}:{number}")
-        return value.decode() if value else None
-
-    async def close(self, task: str, repo: Repo, issue: int) -> None:
-        """Free an issue for its next task."""
-        await self.abandon(task, repo, issue)
+        return text(await self._redis.get(f"gw:{kind}:{repo.key}:{number}")) or None
 
     async def open_tasks(self) -> list[str]:
         """List the tasks that have not ended."""
-        return sorted(m.decode() for m in await self._redis.smembers(OPEN))  # type: ignore[misc]
+        return sorted(text(m) for m in await self._redis.smembers(OPEN))
 
     async def all_tasks(self) -> list[str]:
         """List every task that this Redis knows."""
-        return sorted(m.decode() for m in await self._redis.smembers(ALL))  # type: ignore[misc]
+        return sorted(text(m) for m in await self._redis.smembers(ALL))

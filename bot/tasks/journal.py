@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from bot.audit.chain import Link
 from bot.model.errors import Superseded
+from bot.tasks.plain import raw, text
 
 LEASE_MS: Final = 30_000
 RENEW_S: Final = 10.0
@@ -59,17 +60,17 @@ class Journals:
 
     async def lines(self, task: str, start: int = 0) -> list[bytes]:
         """Read the stored lines from a record number on."""
-        return list(await self._redis.lrange(f"gw:journal:{task}", start, -1))  # type: ignore[misc]
+        return [raw(line) for line in await self._redis.lrange(f"gw:journal:{task}", start, -1)]
 
     async def head(self, task: str) -> Link | None:
         """Read where the journal ends, None where there is none."""
-        seq, digest = await self._redis.hmget(f"gw:head:{task}", ["seq", "hash"])  # type: ignore[misc]
-        return None if seq is None else Link(int(seq), digest.decode())
+        seq, digest = await self._redis.hmget(f"gw:head:{task}", ["seq", "hash"])
+        return None if seq is None else Link(int(seq), text(digest))
 
     async def admitted(self, task: str, attempt: int) -> str:
         """Read up to which entry an attempt's stream was taken in; `0` for none."""
-        value = await self._redis.hget(f"gw:head:{task}", f"admitted:{attempt}")  # type: ignore[misc]
-        return value.decode() if value else "0"
+        value = await self._redis.hget(f"gw:head:{task}", f"admitted:{attempt}")
+        return text(value) or "0"
 
     @contextlib.asynccontextmanager
     async def lease(self, task: str, wait_s: float = 20.0) -> AsyncIterator[Lease]:
@@ -99,7 +100,7 @@ class Journals:
         """Append lines in one step, or raise Superseded and change nothing."""
         keys = [f"gw:journal:{lease.task}", f"gw:head:{lease.task}", f"gw:lease:{lease.task}"]
         mark = (str(admitted.attempt), admitted.stream_id) if admitted else ("", "")
-        args = [lease.token, str(before.seq), before.hash, str(after.seq), after.hash, *mark, *lines]
+        args: list[str | bytes] = [lease.token, str(before.seq), before.hash, str(after.seq), after.hash, *mark, *lines]
         answer = await self._append(keys=keys, args=args)
         if answer != b"ok":
             what = "the lease was lost" if answer == b"lease" else "the journal's head has moved"

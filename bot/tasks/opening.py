@@ -15,6 +15,7 @@ from bot.model.event import AccountKind, Event, Issue
 from bot.tasks.binding import policy_digest
 from bot.tasks.desk import Desk, Snapshot
 from bot.tasks.index import Index
+from bot.tasks.names import remember
 
 BODY_LIMIT: Final = 65_536  # what both forges let a person write
 
@@ -28,13 +29,14 @@ async def open_task(desk: Desk, index: Index, event: Event) -> str | None:
         return None
     if not await _may_trigger(desk, forge, event):
         return None
+    await remember(desk.redis, event.repo, event.actor)
     task, is_new = await index.claim(event.repo, event.number)
     if not is_new:
         return task
     try:
         await _write_first(desk, forge, event, issue, task)
     except BaseException:
-        await index.abandon(task, event.repo, event.number)
+        await index.release(task, event.repo, event.number)
         raise
     return task
 

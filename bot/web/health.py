@@ -25,13 +25,12 @@ class Readiness:
         self._redis = redis
         self._allow_volatile = allow_volatile
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the shape of ASGI
+    async def readyz(self, _: Request) -> Response:
         """Ask Redis and answer."""
         state = await self.state()
         is_ready = state == DURABLE or (state == "volatile" and self._allow_volatile)
-        await send_json(
-            send, 200 if is_ready else 503, {"status": "ready" if is_ready else "not ready", "redis": state}
-        )
+        answer = {"status": "ready" if is_ready else "not ready", "redis": state}
+        return JSONResponse(answer, 200 if is_ready else 503)
 
     async def state(self) -> str:
         """Tell `durable`, `volatile`, `failing` (it cannot write its file) or `unreachable`."""

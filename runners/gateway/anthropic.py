@@ -7,9 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens, Upstream
+from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens
 from runners.gateway.errors import Broken
 from runners.gateway.sse import Event
+from runners.providers.protocol import Upstream
 
 OAUTH_BETA: Final = "oauth-2025-04-20"  # without it the API takes no bearer token
 ERROR_TYPES: Final = {
@@ -47,7 +48,7 @@ class Anthropic:
             headers = {"x-api-key": upstream.api_key}
         return headers | ({"anthropic-beta": ",".join(betas)} if betas else {})
 
-    def prepare(self, fields: Fields, upstream: Upstream) -> Fields:  # noqa: ARG002 - usage is always in the stream
+    def prepare(self, fields: Fields) -> Fields:
         """Leave the request as it is: Messages streams carry their usage."""
         return fields
 

@@ -10,6 +10,7 @@ import msgspec
 from bot.settings import Price
 from runners.gateway.errors import Broken
 from runners.gateway.sse import Event
+from runners.providers.protocol import Upstream
 
 TEXT_MAX: Final = 1 << 20  # characters of an answer that are kept for the record
 
@@ -20,22 +21,6 @@ class Kind(Enum):
     GENERATE = auto()  # asks the model
     COUNT = auto()  # sends the prompt, costs nothing
     MODELS = auto()  # answered by the gateway itself
-
-
-class Upstream(msgspec.Struct, frozen=True):
-    """Where a dialect's requests go, and with what; an empty `base_url` takes the vendor's.
-
-    `provider` names it in records. `counts_streams` is False for servers that refuse `stream_options`.
-    """
-
-    base_url: str = ""
-    api_key: str = ""
-    auth_token: str = ""
-    provider: str = ""
-    counts_streams: bool = True
-
-    def __repr__(self) -> str:
-        return f"Upstream({self.provider} {self.base_url})"  # a key must not reach a log by way of a traceback
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -112,7 +97,7 @@ class Dialect(Protocol):
     def credentials(self, upstream: Upstream, beta: str) -> dict[str, str]:
         """Make the headers that carry the real key; `beta` is what the client sent as anthropic-beta."""
 
-    def prepare(self, fields: Fields, upstream: Upstream) -> Fields:
+    def prepare(self, fields: Fields) -> Fields:
         """Add what the gateway needs in order to count."""
 
     def error(self, status: int, message: str) -> bytes:

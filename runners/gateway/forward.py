@@ -8,12 +8,13 @@ from typing import Final
 import httpx
 import msgspec
 
-from runners.gateway.dialect import Answer, Meter, Tokens, Upstream
+from runners.gateway.dialect import Answer, Meter, Tokens
 from runners.gateway.errors import Broken, Denied
 from runners.gateway.ledger import Entry
 from runners.gateway.rules import Admitted
 from runners.gateway.sse import Events
 from runners.gateway.wire import Connection
+from runners.providers.protocol import Upstream
 
 PASS_UP: Final = ("content-type", "accept", "anthropic-version")
 PASS_DOWN: Final = ("content-type", "retry-after", "request-id", "x-request-id", "x-should-retry")
@@ -45,10 +46,7 @@ async def forward(call: Call, client: httpx.AsyncClient, connection: Connection,
                 await _refusal(call, response, connection, entry)
                 return
             await _answer(response, connection, meter)
-        answer = meter.answer()
-        if not answer.complete:
-            raise Broken("the model's answer ended before its end")
-        entry.close("ok", status=status, answer=answer)
+        entry.close("ok", status=status, answer=_whole_answer(meter))
         await connection.end()
     except (httpx.HTTPError, httpx.InvalidURL, Broken) as problem:
         slow = isinstance(problem, httpx.TimeoutException)
@@ -91,6 +89,7 @@ async def _answer(response: httpx.Response, connection: Connection, meter: Meter
         return
     body = await _whole(response, BODY_MAX)
     meter.body(body)
+    _whole_answer(meter)  # as long as nothing is sent, a broken answer can still be said to be one
     await connection.head(response.status_code, headers)
     await connection.send(body)
 
@@ -125,6 +124,13 @@ def _without_key(body: bytes, upstream: Upstream) -> bytes:
         if secret:
             body = body.replace(secret.encode(), b"[key]")
     return body
+
+
+def _whole_answer(meter: Meter) -> Answer:
+    answer = meter.answer()
+    if not answer.complete:
+        raise Broken("the model's answer ended before its end")
+    return answer
 
 
 def _so_far(meter: Meter) -> Answer:

@@ -7,9 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, Upstream
+from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens
 from runners.gateway.errors import Broken
 from runners.gateway.sse import Event
+from runners.providers.protocol import Upstream
 
 ERROR_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 TEXT, THOUGHT, TOOLS = 1, 0, 10  # where text, reasoning and the first tool call stand in the record
@@ -34,9 +35,9 @@ class OpenAI:
         secret = upstream.auth_token or upstream.api_key
         return {"authorization": f"Bearer {secret}"} if secret else {}
 
-    def prepare(self, fields: Fields, upstream: Upstream) -> Fields:
+    def prepare(self, fields: Fields) -> Fields:
         """Ask for the usage of a stream, which is left out unless asked for; the client gets one chunk more."""
-        if not upstream.counts_streams or bytes(fields.get("stream", b"false")) != b"true":
+        if bytes(fields.get("stream", b"false")) != b"true":
             return fields
         try:
             asked = msgspec.json.decode(fields.get("stream_options", msgspec.Raw(b"{}")), type=dict[str, Any] | None)

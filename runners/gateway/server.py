@@ -16,7 +16,7 @@ import structlog
 from bot.model.task import Usage
 from bot.settings import Price
 from runners.gateway.anthropic import Anthropic
-from runners.gateway.dialect import Dialect, Kind, Upstream
+from runners.gateway.dialect import Dialect, Kind
 from runners.gateway.errors import Broken, Denied
 from runners.gateway.forward import Call, forward
 from runners.gateway.ledger import Ledger
@@ -24,7 +24,7 @@ from runners.gateway.listener import listen
 from runners.gateway.openai import OpenAI
 from runners.gateway.rules import BODY_MAX, Admitted, admit, model_of, read
 from runners.gateway.wire import Connection
-from runners.providers.protocol import Recorder
+from runners.providers.protocol import Recorder, Upstream
 
 DIALECTS: Final[dict[str, Dialect]] = {"anthropic": Anthropic(), "openai": OpenAI()}
 CALLS_AT_ONCE: Final = 8  # each may hold BODY_MAX bytes; more wait
@@ -47,9 +47,9 @@ class Gateway:
         model: str,
         recorder: Recorder,
         attempt: int,
+        *,
         prices: Mapping[str, Price] | None = None,
         uid: int | None = None,
-        *,
         idle_seconds: float = 600.0,
     ) -> None:
         self.token = f"gw-{secrets.token_urlsafe(32)}"
@@ -149,7 +149,7 @@ class Gateway:
         model = model_of(fields, self._model)
         upstream = self._upstreams[admitted.dialect.name]
         if admitted.kind is Kind.GENERATE:
-            fields = admitted.dialect.prepare(fields, upstream)
+            fields = admitted.dialect.prepare(fields)
         body = msgspec.json.encode(fields)
         provider = upstream.provider or admitted.dialect.name
         entry = self._ledger.open(admitted.dialect, provider, model, self._model, fields, body)

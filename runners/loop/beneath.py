@@ -115,13 +115,16 @@ class Beneath:
             handle = os.open(name, _FILE, dir_fd=folder)
         except OSError as error:
             raise _fault(error, path, folder, name) from None
-        with os.fdopen(handle, "rb") as file:
+        try:
             mode = os.fstat(handle).st_mode
             if stat.S_ISDIR(mode):
                 raise ToolFault(f"{path}: is a folder; use list.")
             if not stat.S_ISREG(mode):
                 raise ToolFault(f"{path}: not a regular file.")
-            content = file.read(limit + 1)
+            with open(handle, "rb", closefd=False) as file:
+                content = file.read(limit + 1)
+        finally:
+            os.close(handle)
         if len(content) > limit:
             raise ToolFault(f"{path}: larger than {limit:,} bytes; look at part of it with run, where that is offered.")
         return content

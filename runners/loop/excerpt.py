@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 MAX_LINE: Final = 2_000  # characters of one line of a file
+NOTE: Final = 60  # bytes that the note of a cut may take
 
 
 def bounded(text: str, limit: int) -> str:
@@ -12,7 +13,8 @@ def bounded(text: str, limit: int) -> str:
     raw = text.encode(errors="replace")
     if len(raw) <= limit:
         return text
-    head, tail = raw[: limit * 3 // 5], raw[-(limit * 2 // 5) :]
+    room = max(0, limit - NOTE)
+    head, tail = raw[: room * 3 // 5], raw[len(raw) - room * 2 // 5 :]
     cut = len(raw) - len(head) - len(tail)
     return f"{head.decode(errors='ignore')}\n[... {cut:,} bytes left out ...]\n{tail.decode(errors='ignore')}"
 

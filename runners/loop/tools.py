@@ -24,6 +24,7 @@ from runners.providers.protocol import Access, Jail, Limits
 
 MAX_LISTED: Final = 1_000
 LIST_SECONDS: Final = 10.0
+HEAD_BYTES: Final = 100  # of a command's result: how it ended
 Positive = Annotated[int, Meta(ge=1)]
 
 
@@ -112,7 +113,8 @@ class Kind:
 
     def decode(self, arguments: str) -> Arguments:
         """Check arguments as a model wrote them; raises msgspec.MsgspecError with the fault."""
-        return msgspec.json.decode(arguments or "{}", type=self.arguments, strict=False)
+        raw = arguments.encode(errors="replace") or b"{}"
+        return msgspec.json.decode(raw, type=self.arguments, strict=False)
 
     def offer(self) -> Tool:
         """Describe the tool to a model."""
@@ -214,11 +216,12 @@ def _encode(text: str) -> bytes:
 async def run(arguments: Run, bench: Bench) -> Output:
     """Run a command in the jail."""
     argv = ("/bin/sh", "-c", arguments.command)
-    ended = await bench.jail.run(argv, timeout=arguments.timeout, max_output=bench.limits.output_bytes)
-    text = bounded(ended.output, bench.limits.output_bytes)
+    limit = bench.limits.output_bytes
+    ended = await bench.jail.run(argv, timeout=arguments.timeout, max_output=max(0, limit - HEAD_BYTES))
     if ended.timed_out:
-        return Output(f"killed after {arguments.timeout} s\n{text}", "timeout", ended.exit_code)
-    return Output(f"exit code {ended.exit_code}\n{text}", "ok" if ended.exit_code == 0 else "fail", ended.exit_code)
+        return Output(bounded(f"killed after {arguments.timeout} s\n{ended.output}", limit), "timeout", ended.exit_code)
+    text = bounded(f"exit code {ended.exit_code}\n{ended.output}", limit)
+    return Output(text, "ok" if ended.exit_code == 0 else "fail", ended.exit_code)
 
 
 TOOLS: Final = (

@@ -27,7 +27,7 @@ async def run(bench: Bench) -> Made | None:
     change = await _attempt(bench, asked)
     if not change.files or change.findings:
         change = await _attempt(bench, prompt("coding_again.md", asked=asked, change=change))
-    await _commit(bench, change)
+    await _commit(bench, change, report)
     await bench.push()
     return Made(bench.head, await bench.source())
 
@@ -37,7 +37,7 @@ async def _attempt(bench: Bench, asked: str) -> Change:
     return await bench.changes()
 
 
-async def _commit(bench: Bench, change: Change) -> None:
+async def _commit(bench: Bench, change: Change, report: QaReport | None) -> None:
     if change.findings:
         await bench.reset()
         raise GatewrightError(
@@ -53,5 +53,6 @@ async def _commit(bench: Bench, change: Change) -> None:
             why="the model ended twice without a change although QA had findings",
             fix="`fix` with a hint in your own words, or name another model for qa_fixer",
         )
-    label = f"fix-{bench.order.round}"
-    await bench.commit(f"Fix what QA found in round {bench.order.round}", "", step=0, label=label)
+    is_failed = report is not None and not report.passed
+    subject = f"Fix what QA found in round {report.round}" if report and is_failed else "Change what review asked for"
+    await bench.commit(subject, "", step=0, label=f"fix-{bench.order.round}")

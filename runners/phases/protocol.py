@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.resources
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -106,8 +106,11 @@ class Bench(Protocol):
     async def diff(self) -> str:
         """Show what changed between base and head, bounded."""
 
-    async def seal(self, documents: Mapping[str, bytes]) -> Made:
+    async def seal(self) -> Made:
         """Commit the evidence on top of `head`."""
+
+    async def archive(self) -> None:
+        """Push the evidence to the audit ref."""
 
 
 class Phase(Protocol):
@@ -127,7 +130,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters |= {"data": as_data, "quote": _quoted, "code": _code}
+    templates.filters["data"] = as_data
     return templates
 
 
@@ -145,14 +148,6 @@ def as_data(text: str, kind: str) -> str:
 def example(name: str) -> str:
     """Read a document that shows the form of its kind: `spec.md` or `plan.md`."""
     return (importlib.resources.files("bot.model") / "formats" / name).read_text("utf-8")
-
-
-def _quoted(text: str, indent: str = "") -> str:
-    return "\n".join(f"{indent}> {line}".rstrip() for line in text.splitlines())
-
-
-def _code(text: str) -> str:
-    return " ".join(text.replace("`", "'").split())
 
 
 async def draft(bench: Bench, asked: str, parse: Callable[[str], T]) -> tuple[str, T]:
@@ -178,4 +173,3 @@ async def draft(bench: Bench, asked: str, parse: Callable[[str], T]) -> tuple[st
 def texts(bench: Bench, commitments: Iterable[str]) -> list[str]:
     """Read blobs as text."""
     return [bench.read(commitment).decode("utf-8", "replace") for commitment in commitments]
-

@@ -12,6 +12,7 @@ from bot.model.evidence import CheckRun, CriterionVerdict, Met, QaReport, Spec
 from runners.phases.protocol import Bench, Made, prompt, texts
 from runners.providers.protocol import Access
 from runners.quality.detect import READ, Checks, detect
+from runners.quality.report import render
 from runners.quality.run import run_checks
 
 EVIDENCE: Final = 2_000  # characters of evidence for one criterion
@@ -41,11 +42,6 @@ async def run(bench: Bench) -> Made | None:
     blobs = {"report": content, "qa.md": render(report, spec).encode()}
     bench.recorder.record("qa.verdict", data, outcome="ok" if report.passed else "fail", blobs=blobs)
     return made
-
-
-def render(report: QaReport, spec: Spec) -> str:
-    """Write qa.md from a report; the same report gives the same bytes."""
-    return prompt("report.md", report=report, texts={c.id: c.text for c in spec.criteria})
 
 
 def schema(spec: Spec) -> dict[str, Any]:
@@ -103,7 +99,7 @@ async def _judged(bench: Bench, spec: Spec, spec_text: str, runs: tuple[CheckRun
     return result.answer
 
 
-def _report(  # noqa: PLR0913 - the parts of a verdict
+def _report(
     number: int, made: Made, spec: Spec, checks: Checks, runs: tuple[CheckRun, ...], answer: dict[str, Any]
 ) -> QaReport:
     found = {entry["id"]: entry for entry in answer["criteria"]}

@@ -159,6 +159,7 @@ class Upstream(msgspec.Struct, frozen=True):
     base_url: str  # as the vendor writes it: with `/v1` for openai, without for anthropic
     api_key: str = ""
     auth_token: str = ""  # OAuth bearer token instead of a key
+    provider: str = ""  # what records call it
 
     def __repr__(self) -> str:
         return f"Upstream({self.dialect!r}, {self.base_url!r})"

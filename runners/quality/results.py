@@ -8,11 +8,13 @@ from typing import Final
 import msgspec
 
 PYTEST: Final = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
-UNITTEST: Final = re.compile(r"^Ran (\d+) tests? in [\d.]+s\s+^(?:OK|FAILED|NO TESTS RAN)(?: \(([^)]*)\))?", re.MULTILINE)
+UNITTEST: Final = re.compile(
+    r"^Ran (\d+) tests? in [\d.]+s\s+^(?:OK|FAILED|NO TESTS RAN)(?: \(([^)]*)\))?", re.MULTILINE
+)
 JEST: Final = re.compile(r"^Tests:\s+((?:\d+ [a-z]+(?:, )?)+)$", re.MULTILINE)
 CARGO: Final = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 GO: Final = re.compile(r"^\s*--- (PASS|FAIL|SKIP): ", re.MULTILINE)
-NODE: Final = re.compile(r"^(?:#|ℹ) (pass|fail|skipped) (\d+)$", re.MULTILINE)
+NODE: Final = re.compile(r"^(?:#|\u2139) (pass|fail|skipped) (\d+)$", re.MULTILINE)
 WORDS: Final = re.compile(r"(\d+) ([a-z]+)")
 
 

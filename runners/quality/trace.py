@@ -43,7 +43,13 @@ def trace(task: str, spec: Spec, plan: Plan, work: Iterable[Work], report: QaRep
         ],
         "fixes": [one.commit for one in made if one.step == 0],
         "checks": [
-            {"name": run.name, "command": run.command, "exit": run.exit_code, "passed": run.passed, "failed": run.failed}
+            {
+                "name": run.name,
+                "command": run.command,
+                "exit": run.exit_code,
+                "passed": run.passed,
+                "failed": run.failed,
+            }
             for run in (report.checks if report else ())
         ],
         "judged": {"commit": report.commit, "source_sha256": report.source_sha256} if report else None,

@@ -24,26 +24,28 @@ def open_root(path: Path, group: int | None = None) -> Path:
 
 
 def passage(path: Path) -> Path:
-    """Make a directory that can be passed through by those who got as far, and listed by nobody else."""
+    """Make a directory that can be passed through by those who got as far, and listed by nobody else; resolved."""
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o711)
-    return path
+    return path.resolve()
 
 
 async def give(path: Path, owner: int | None) -> None:
     """Hand a whole tree to the jail's user; None (an ordinary worker) leaves it ours."""
     if owner is not None:
         await _coreutil("chown", "-hRP", f"{owner}:{owner}", "--", str(path))
-    path.chmod(0o700)
+    os.chmod(path, 0o700)  # noqa: PTH101 - quick, and no reason for a thread
 
 
 async def erase(path: Path) -> None:
     """Remove a tree whatever it holds: links, endless depth, directories without permissions."""
-    if not os.path.lexists(path):
-        return
-    if os.geteuid() != 0 and path.is_dir() and not path.is_symlink():
+    if os.geteuid() != 0 and _is_directory(path):
         await _coreutil("chmod", "-R", "u+rwX", "--", str(path))
     await _coreutil("rm", "-rf", "--one-file-system", "--", str(path))
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 async def _coreutil(*argv: str) -> None:

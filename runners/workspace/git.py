@@ -10,7 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -163,7 +163,7 @@ class Git:
             await _reap(process)
         return Outcome(0 if cut else code, out, err.decode(errors="replace"), cut)
 
-    async def objects(self, names: Sequence[str]) -> AsyncIterator[bytes]:
+    async def objects(self, names: Sequence[str]) -> AsyncGenerator[bytes, None]:
         """Read the content of many objects in order through one process, one at a time in memory."""
         process = await self._start(("cat-file", "--batch"), None, (), "")
         feeder = asyncio.ensure_future(_feed(process, "".join(f"{name}\n" for name in names).encode()))

@@ -43,8 +43,8 @@ class Mirror:
     @classmethod
     async def open(cls, root: Path, repo: Repo, clone_url: str) -> Self:
         """Open the mirror of a repository below `root`, by identity and not by name; make it where there is none."""
-        passage(root)
-        mirror = cls(root.resolve() / f"{repo.key.replace(':', '-').replace('/', '_')}.git", clone_url)
+        name = repo.key.replace(":", "-").replace("/", "_")
+        mirror = cls(passage(root) / f"{name}.git", clone_url)
         async with mirror._locked():
             if not (mirror.path / "HEAD").is_file():
                 await mirror._make()

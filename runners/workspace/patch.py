@@ -133,7 +133,7 @@ def judge_name(path: str) -> tuple[Rule, str] | None:
 def leaves_tree(path: str, target: str) -> bool:
     """Tell whether a link may lead out of the tree or into `.git`, now or after other links change.
 
-    A `..` is only safe at the front: behind a name, that name may itself be a link, and `..` starts from where it leads.
+    A `..` is only safe at the front: behind a name, that name may be a link, and `..` starts from where it leads.
     """
     parts = target.split("/")
     ups = next((index for index, part in enumerate(parts) if part not in ("..", ".")), len(parts))

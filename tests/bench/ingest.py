@@ -132,7 +132,19 @@ def report(
     sizes = sorted(len(request.tail) for request in requests)
     print(f"ingest: {len(requests)} payloads, {sizes[0]}-{sizes[-1]} bytes, median {sizes[len(sizes) // 2]};", end=" ")
     print(f"{ROUNDS} rounds of {SECONDS} s at {CONNECTIONS} connections; load {os.getloadavg()[0]:.1f}")
-    columns = ("req/s", "ratio", "p50 ms", "p99 ms", "1c p50", "CPU us", "Redis us", "PSS MB", "after", "first ms", "bad")
+    columns = (
+        "req/s",
+        "ratio",
+        "p50 ms",
+        "p99 ms",
+        "1c p50",
+        "CPU us",
+        "Redis us",
+        "PSS MB",
+        "after",
+        "first ms",
+        "bad",
+    )
     print(f"{'':30}" + "".join(f"{column:>10}" for column in columns))
     anchor = PEER if PEER in rounds else OURS
     base = statistics.median(r.load.requests / r.load.seconds for r in rounds[anchor])

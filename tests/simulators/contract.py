@@ -1,6 +1,6 @@
 """Hold HTTP exchanges against a forge's published OpenAPI description.
 
-A `Recorder` stands in front of a simulated forge and keeps every exchange; `Recorder.faults()` validates them afterwards,
+A `Recorder` stands in front of a simulated forge and keeps every exchange; `Recorder.faults()` validates them later,
 so that checking costs the conversation no time. Requests are held strictly: members and query parameters that the
 description does not know are faults, because a forge would silently ignore them.
 """

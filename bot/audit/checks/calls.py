@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.audit.kinds import WORKER_KINDS, AttemptEnded, AttemptStarted, ModelCall, ModelResult, ToolCall, ToolResult
+from bot.audit.kinds import WORKER_KINDS, AttemptEnded, AttemptStarted
 from bot.audit.sheet import Entry, Sheet
 
-OPENS: Final = {ModelCall: "model", ToolCall: "tool"}
-CLOSES: Final = {ModelResult: "model", ToolResult: "tool"}
+OPENS: Final = {"model.call": "model", "tool.call": "tool"}
+CLOSES: Final = {"model.result": "model", "tool.result": "tool"}
 
 Call = tuple[str, int, int]  # family, attempt, number
 
@@ -46,10 +46,11 @@ def check(entries: Sequence[Entry], sheet: Sheet) -> None:
     for entry in entries:
         attempts.take(entry, sheet)
         data: Any = entry.data
-        if type(data) in OPENS:
-            _open((OPENS[type(data)], data.attempt, data.call), entry, waiting, done, sheet)
-        elif type(data) in CLOSES:
-            call = (CLOSES[type(data)], data.attempt, data.call)
+        kind = entry.record.kind
+        if kind in OPENS:
+            _open((OPENS[kind], data.attempt, data.call), entry, waiting, done, sheet)
+        elif kind in CLOSES:
+            call = (CLOSES[kind], data.attempt, data.call)
             if waiting.pop(call, None) is None:
                 sheet.find("calls", f"a result for {_name(call)}, which was not made or had one", entry)
             done.add(call)

@@ -167,6 +167,7 @@ class Repository:
     statuses: list[Status] = field(default_factory=list)
     checks: dict[int, CheckRun] = field(default_factory=dict)
     hooks: list[Hook] = field(default_factory=list)
+    gone: dict[int, tuple[Repository, int] | None] = field(default_factory=dict)  # deleted, or where it went
 
     @property
     def full_name(self) -> str:

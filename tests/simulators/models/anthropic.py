@@ -36,11 +36,10 @@ def _usage(step: Step, output: int) -> dict[str, int]:
 
 def _blocks(step: Step) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = [{"type": "text", "text": step.text}] if step.text else []
-    for tool in step.tools:
-        blocks.append(
-            {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:20]}", "name": tool.name, "input": tool.arguments}
-        )
-    return blocks
+    return blocks + [
+        {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:20]}", "name": tool.name, "input": tool.arguments}
+        for tool in step.tools
+    ]
 
 
 def _stop(step: Step) -> str:

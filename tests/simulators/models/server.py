@@ -26,7 +26,7 @@ class Seen:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-class _Cut(Exception):  # noqa: N818 - not an error: the script asked for it
+class _Cut(Exception):
     """Drop the connection."""
 
 
@@ -111,7 +111,7 @@ class ModelServer:
         model = str(seen.body.get("model", ""))
         if step.hang == "before":
             await asyncio.sleep(3600)
-        if step.status != 200 or step.body is not None:  # noqa: PLR2004
+        if step.status != 200 or step.body is not None:
             wire = anthropic if is_anthropic else openai
             body = wire.error(step.status, f"scripted {step.status}") if step.body is None else step.body
             await reply.json(step.status, body, step.headers)

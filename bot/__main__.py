@@ -1,0 +1,5 @@
+"""`python -m bot` is `gatewright`."""
+
+from bot.cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""Does git hold what the journal says was committed?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bot.audit import kinds
+from bot.audit.objects import ObjectAltered, ObjectMissing, Objects
+from bot.audit.sheet import Entry, Severity, Sheet
+from bot.audit.trees import Trees
+
+LONGEST: Final = 10_000  # commits that one task may have made
+
+
+def check(entries: Sequence[Entry], objects: Objects, tip: str, sheet: Sheet) -> None:
+    """Hold named commits to the objects behind them; `tip` is the commit that the evidence was read from, or empty."""
+    trees = Trees(objects)
+    missing: list[Entry] = []
+    sound = 0
+    for entry in entries:
+        if isinstance(entry.data, (kinds.CommitMade, kinds.QaVerdict)):
+            try:
+                sound += _commit(entry, entry.data, objects, trees, sheet)
+            except ObjectMissing:
+                missing.append(entry)
+            except ObjectAltered as error:
+                sheet.find("commits", error.what, entry, found=error.why)
+    _missing(missing, objects, sheet)
+    if sound and not sheet.failed("commits"):
+        sheet.hold("commits", f"{sound} named commits are there, each with the tree and source recorded")
+    if not sheet.failed("commits"):
+        _unnamed(entries, objects, sheet)
+        _tip(entries, tip, trees, sheet)
+
+
+def _commit(
+    entry: Entry, data: kinds.CommitMade | kinds.QaVerdict, objects: Objects, trees: Trees, sheet: Sheet
+) -> bool:
+    """Compare one commit; a verdict's commit counts as named by its commit.made."""
+    commit = objects.commit(data.commit)
+    if isinstance(data, kinds.CommitMade):
+        if commit.tree != data.tree:
+            sheet.find("commits", f"{data.commit[:12]} has another tree", entry, expected=data.tree, found=commit.tree)
+        if data.parent not in commit.parents:
+            found = " ".join(commit.parents) or "none"
+            sheet.find("commits", f"{data.commit[:12]} has another parent", entry, expected=data.parent, found=found)
+    source = trees.source(data.commit)
+    if source != data.source_sha256:
+        what = f"{data.commit[:12]} holds another source than recorded"
+        sheet.find("commits", what, entry, expected=data.source_sha256, found=source)
+    return isinstance(data, kinds.CommitMade)
+
+
+def _missing(missing: Sequence[Entry], objects: Objects, sheet: Sheet) -> None:
+    if not missing:
+        return
+    first: Any = missing[0].data
+    why = "this clone is shallow" if objects.is_shallow else "a squash or a deleted branch leaves them behind"
+    what = f"{len(missing)} records name commits that are not in this repository ({why})"
+    sheet.find("commits", what, missing[0], severity=Severity.INCOMPLETE, expected=first.commit)
+
+
+def _unnamed(entries: Sequence[Entry], objects: Objects, sheet: Sheet) -> None:
+    """Walk from the judged commit back to the base: every commit between has to be in the journal."""
+    base: str = getattr(entries[0].data, "base_commit", "")
+    judged = next((e.data.commit for e in reversed(entries) if isinstance(e.data, kinds.QaVerdict)), "")
+    if not judged:
+        return
+    try:
+        path = _first_parents(objects, judged, base)
+    except (ObjectMissing, ObjectAltered) as error:
+        sheet.doubt(f"that only named commits lead from {base[:12]} to {judged[:12]}: {error.what}")
+        return
+    made = (kinds.CommitMade, kinds.Pushed, kinds.AttemptEnded)
+    named = {entry.data.commit for entry in entries if isinstance(entry.data, made)}
+    foreign = [commit for commit in path if commit not in named]
+    if not path or path[-1] != base:
+        sheet.doubt(f"that the work began at {base[:12]}: {judged[:12]} does not descend from it by first parents")
+    elif foreign[:-1]:  # the last one is the base itself
+        sheet.find("branch", f"{len(foreign) - 1} commits of the work are in no record", found=foreign[0])
+    else:
+        sheet.hold("branch", f"every commit from {base[:12]} to {judged[:12]} is named by a record")
+
+
+def _first_parents(objects: Objects, commit: str, base: str) -> list[str]:
+    """List a commit and its first parents down to the base, or as far as they lead."""
+    path = [commit]
+    while path[-1] != base and len(path) < LONGEST:
+        parents = objects.commit(path[-1]).parents
+        if not parents:
+            break
+        path.append(parents[0])
+    return path
+
+
+def _tip(entries: Sequence[Entry], tip: str, trees: Trees, sheet: Sheet) -> None:
+    """Compare the tree that the evidence lies in with the judged one."""
+    judged = next((entry.data for entry in reversed(entries) if isinstance(entry.data, kinds.QaVerdict)), None)
+    if not tip or judged is None:
+        return
+    try:
+        if not trees.holds_source(tip):
+            return  # the audit ref holds nothing but evidence
+        source = trees.source(tip)
+    except (ObjectMissing, ObjectAltered) as error:
+        sheet.doubt(f"that {tip[:12]} holds what QA judged: {error.what}")
+        return
+    if source == judged.source_sha256:
+        sheet.hold("source", f"{tip[:12]} holds what QA judged, sha256:{source[:12]}")
+    else:
+        sheet.doubt(f"that {tip[:12]} holds what QA judged: its source is another (later commits, or a merge)")

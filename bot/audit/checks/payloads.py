@@ -1,0 +1,110 @@
+"""Are the blobs that records name there, and are they what they were?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from bot.audit import kinds, layout
+from bot.audit.blobs import SALT, BlobError, Blobs, commitment
+from bot.audit.folder import Folder
+from bot.audit.record import Ref
+from bot.audit.sheet import Entry, Severity, Sheet
+
+ARTIFACTS = {"spec.set": "spec_sha256", "plan.set": "plan_sha256"}
+
+
+class Tally(msgspec.Struct):
+    """How many blobs are there, gone on purpose, and elsewhere."""
+
+    present: int = 0
+    redacted: int = 0
+    elsewhere: int = 0
+
+
+def check(entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: Sheet) -> None:
+    """Hold every named blob to its commitment and size; `blobs` None means that no store is at hand."""
+    redacted = {entry.data.target: entry for entry in entries if isinstance(entry.data, kinds.BlobRedacted)}
+    inside = _inside(folder, sheet)
+    tally, seen = Tally(), set()
+    for entry in entries:
+        for ref in entry.record.refs:
+            if ref.commit in seen:
+                continue
+            seen.add(ref.commit)
+            content = inside.get(ref.commit)
+            if content is None and blobs is not None:
+                content = _stored(blobs, ref, entry, sheet)
+            _account(content, ref, entry, tally, sheet, is_redacted=ref.commit in redacted, looked=blobs is not None)
+    for name in sorted(set(inside) - seen):
+        sheet.find("blobs", "no record names it", file=folder.path(f"audit/blobs/{name[:2]}/{name}"))
+    _summary(tally, sheet)
+
+
+def _inside(folder: Folder, sheet: Sheet) -> dict[str, bytes]:
+    """Read the blobs that lie in the folder itself."""
+    found: dict[str, bytes] = {}
+    for path, stored in folder.files.items():
+        shape = layout.BLOB.fullmatch(path)
+        if shape is None:
+            continue
+        name = shape[2]
+        if commitment(stored) != name or len(stored) < SALT:
+            sheet.find(
+                "blobs", "is not what its name says", file=folder.path(path), expected=name, found=commitment(stored)
+            )
+        found[name] = stored[SALT:]
+    return found
+
+
+def _stored(blobs: Blobs, ref: Ref, entry: Entry, sheet: Sheet) -> bytes | None:
+    try:
+        return blobs.get(ref.commit)
+    except BlobError as error:
+        if error.code == "GW-AUDIT-BLOB-ALTERED":
+            sheet.find(
+                "blobs", f"blob {ref.name} was altered", entry, expected=ref.commit, file=str(blobs.path(ref.commit))
+            )
+            return blobs.path(ref.commit).read_bytes()[SALT:]
+        return None
+
+
+def _account(
+    content: bytes | None, ref: Ref, entry: Entry, tally: Tally, sheet: Sheet, *, is_redacted: bool, looked: bool
+) -> None:
+    if content is not None:
+        tally.present += 1
+        if len(content) != ref.size:
+            what = f"blob {ref.name} has another size than recorded"
+            sheet.find("blobs", what, entry, expected=str(ref.size), found=str(len(content)))
+        if is_redacted:
+            sheet.doubt(f"that blob {ref.commit[:12]} is gone: a record says it was redacted, and it is still here")
+        _artifact(content, ref, entry, sheet)
+    elif is_redacted:
+        tally.redacted += 1
+    elif looked:
+        what = f"blob {ref.name} is not in the store, and no record says that it was redacted"
+        sheet.find("blobs", what, entry, severity=Severity.INCOMPLETE, expected=ref.commit)
+    else:
+        tally.elsewhere += 1
+
+
+def _artifact(content: bytes, ref: Ref, entry: Entry, sheet: Sheet) -> None:
+    """Hold a draft's text to the digest that its record gives."""
+    field = ARTIFACTS.get(entry.record.kind)
+    if field is None or ref.name != "text":
+        return
+    expected, found = getattr(entry.data, field), hashlib.sha256(content).hexdigest()
+    if expected != found:
+        sheet.find("blobs", "the stored draft is not the one recorded", entry, expected=expected, found=found)
+
+
+def _summary(tally: Tally, sheet: Sheet) -> None:
+    if tally.redacted:
+        sheet.hold("blobs", f"{tally.redacted} REDACTED, each by a record")
+    if tally.present and not sheet.failed("blobs"):
+        sheet.hold("blobs", f"{tally.present} present, each as its name says")
+    if tally.elsewhere:
+        sheet.doubt(f"what the {tally.elsewhere} blobs say (prompts, outputs, drafts): they are not here; see --blobs")

@@ -1,0 +1,157 @@
+"""Was the last work what QA judged, and what was published after it?"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bot.audit import kinds
+from bot.audit.folder import Folder
+from bot.audit.sheet import Entry, Severity, Sheet
+from bot.model.task import Gate, State, Step
+
+# After the end of a task its delivery is still recorded, but nothing that would change what was delivered.
+BEYOND_CLOSE: Final = (
+    "spec.set", "plan.set", "approval", "approval.requested", "commit.intent", "commit.made", "file.change",
+    "model.call", "tool.call", "test.run", "qa.verdict", "task.closed", "task.opened",
+)  # fmt: skip
+BEYOND_SEAL: Final = ("anchor", "blob.redacted")
+WORKING: Final = (Step.CODING.value, Step.QA_FIXER.value)
+
+
+class Work:
+    """The last commit and the last verdict as of a record."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.steps: dict[int, str] = {}
+        self.commit: Entry | None = None
+        self.verdict: Entry | None = None
+        self.tests: dict[int, list[Entry]] = {}  # by attempt
+        self.closed: Entry | None = None
+        self.sealed: Entry | None = None
+
+    def take(self, entry: Entry) -> None:
+        """Follow one record."""
+        self._after_the_end(entry)
+        match entry.data:
+            case kinds.AttemptStarted(attempt=attempt, step=step):
+                self.steps[attempt] = step
+            case kinds.CommitMade(attempt=attempt) if self.steps.get(attempt) in WORKING:
+                self.commit = entry
+            case kinds.TestRun(attempt=attempt):
+                self.tests.setdefault(attempt, []).append(entry)
+            case kinds.QaVerdict():
+                self._judge(entry, entry.data)
+                self.verdict = entry
+            case kinds.ApprovalRequested(what=Gate.CHANGE.value, source_sha256=source):
+                self._publish(entry, source)
+            case kinds.AttemptEnded(step=Step.PUBLISH.value, source_sha256=source) if entry.record.outcome == "ok":
+                self._publish(entry, source)
+            case kinds.Seal(source_sha256=source):
+                self._publish(entry, source)
+                self.sealed = entry
+            case kinds.TaskClosed(state=state):
+                if state == State.DONE.value:
+                    self._publish(entry, "", Severity.INCOMPLETE)  # people may merge whatever they like
+                self.closed = entry
+
+    def _after_the_end(self, entry: Entry) -> None:
+        if self.sealed is not None and entry.record.kind not in BEYOND_SEAL:
+            self.sheet.find("end", "nothing may follow the seal", entry)
+        elif self.closed is not None and entry.record.kind in BEYOND_CLOSE:
+            self.sheet.find("end", "the task had ended before", entry)
+
+    def _judge(self, entry: Entry, data: kinds.QaVerdict) -> None:
+        if self.commit is None:
+            self.sheet.find("qa", "judges before there is any work", entry)
+            return
+        made: Any = self.commit.data
+        if data.commit != made.commit:
+            self.sheet.find("qa", "judges another commit than the last", entry, expected=made.commit, found=data.commit)
+        elif data.source_sha256 != made.source_sha256:
+            what = "judges another source than that of the commit it names"
+            self.sheet.find("qa", what, entry, expected=made.source_sha256, found=data.source_sha256)
+        self._tests(data)
+
+    def _tests(self, data: kinds.QaVerdict) -> None:
+        """Every check that ran in this round ran on the judged commit; runs on the base may stand beside it."""
+        runs = self.tests.get(data.attempt, [])
+        here = [run for run in runs if getattr(run.data, "commit", "") == data.commit]
+        covered = {getattr(run.data, "suite", "") for run in here}
+        for run in runs:
+            test: Any = run.data
+            if test.suite not in covered:
+                what = f"'{test.suite}' ran on another commit than QA judged"
+                self.sheet.find("tests", what, run, expected=data.commit, found=test.commit)
+        if not runs:
+            self.sheet.doubt(f"that checks ran in QA round {data.round}: none are recorded")
+        elif data.verdict == "passed" and any(getattr(run.data, "exit", 0) for run in here):
+            self.sheet.doubt(f"that all checks passed in QA round {data.round}: QA passed although one failed")
+
+    def _publish(self, entry: Entry, source: str, severity: Severity = Severity.TAMPERED) -> None:
+        if self.verdict is None or self.commit is None:
+            self.sheet.find("change", "was published without ever being judged", entry, severity=severity)
+            return
+        judged: Any = self.verdict.data
+        if self.commit.seq > self.verdict.seq:
+            made: Any = self.commit.data
+            what = f"was published although work went on after the verdict, in record {self.commit.seq}"
+            found = made.commit
+            self.sheet.find("change", what, entry, severity=severity, expected=judged.commit, found=found)
+        elif source and source != judged.source_sha256:
+            what = "what was published is not the source that QA judged"
+            self.sheet.find("change", what, entry, expected=judged.source_sha256, found=source)
+
+
+def check(entries: Sequence[Entry], folder: Folder, sheet: Sheet) -> Work:
+    """Hold tests, verdicts, publication and the end of the task to each other."""
+    work = Work(sheet)
+    for entry in entries:
+        work.take(entry)
+    _trace(work, folder, sheet)
+    _clock(entries, sheet)
+    if work.verdict is not None and not sheet.failed("qa"):
+        data: Any = work.verdict.data
+        met = f"{data.met} of {data.criteria} criteria met"
+        sheet.hold("qa", f"{data.verdict} in round {data.round}, {met}, on {data.commit[:12]}")
+    runs = work.tests.get(getattr(work.verdict.data, "attempt", 0), []) if work.verdict else []
+    if runs and not sheet.failed("tests"):
+        passed = sum(getattr(run.data, "exit", 1) == 0 for run in runs)
+        sheet.hold("tests", f"{passed} of {len(runs)} passed, run on the commit that QA judged")
+    return work
+
+
+def _trace(work: Work, folder: Folder, sheet: Sheet) -> None:
+    """Hold trace.json to the last verdict; the rest of it, and qa.md, no record binds."""
+    content = folder.files.get("trace.json")
+    if content is not None:
+        _judged(content, work, folder.path("trace.json"), sheet)
+    unbound = [name for name in ("plan.json", "qa.md", "trace.json") if name in folder.files]
+    if unbound:
+        sheet.doubt(f"that {', '.join(unbound)} are as they were written: no record holds their digest")
+
+
+def _judged(content: bytes, work: Work, path: str, sheet: Sheet) -> None:
+    try:
+        trace = json.loads(content)
+        said = trace.get("judged") or {}
+        commit = said.get("commit", "")
+    except (ValueError, AttributeError, RecursionError):
+        sheet.find("trace", "is not the JSON document it should be", file=path)
+        return
+    expected = getattr(work.verdict.data, "commit", "") if work.verdict else ""
+    if commit != expected:
+        sheet.find(
+            "trace", "names another judged commit than the journal", file=path, expected=expected, found=str(commit)
+        )
+
+
+def _clock(entries: Sequence[Entry], sheet: Sheet) -> None:
+    """Note a clock that ran back without a record saying so; times are control's own word anyway."""
+    for before, after in itertools.pairwise(entries):
+        if after.record.ts < before.record.ts and after.record.kind != "clock.jump":
+            sheet.doubt(f"the times from record {after.seq} on: the clock ran back there")
+            return

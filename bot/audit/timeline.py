@@ -1,0 +1,62 @@
+"""A journal as people read it: when, who, what, one line a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from bot.audit.record import Record
+from bot.audit.report import plain, when
+
+WIDTH: Final = 80
+SHORT: Final = 12  # hex digits of a digest that are shown
+# Per kind, what to show of its data; the rest is in the record.
+SHOWN: Final[dict[str, tuple[str, ...]]] = {
+    "task.opened": ("path", "issue", "base_commit"),
+    "issue.snapshot": ("number",),
+    "spec.set": ("rev", "spec_sha256", "source"),
+    "plan.set": ("rev", "plan_sha256", "source"),
+    "approval.requested": ("what", "rev", "digest"),
+    "approval": ("what", "rev", "digest", "permission"),
+    "approval.withdrawn": ("what", "reason"),
+    "command": ("verb", "accepted", "code"),
+    "attempt.started": ("attempt", "step", "model", "round"),
+    "attempt.ended": ("attempt", "step", "code", "tokens_in", "tokens_out"),
+    "model.call": ("attempt", "call", "model"),
+    "model.result": ("attempt", "call", "stop", "tokens_out"),
+    "tool.call": ("attempt", "call", "tool", "decision"),
+    "tool.result": ("attempt", "call", "exit"),
+    "commit.made": ("attempt", "step", "commit"),
+    "test.run": ("suite", "exit", "commit"),
+    "qa.verdict": ("round", "verdict", "met", "criteria", "commit"),
+    "pushed": ("ref", "commit", "size"),
+    "forge.done": ("purpose", "rev", "object_id"),
+    "pull": ("number", "state", "head"),
+    "task.blocked": ("code",),
+    "task.closed": ("state", "reason"),
+}
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+def timeline(records: Iterable[Record]) -> Iterator[str]:
+    """Show records in order, at most 80 columns each; a day is named once."""
+    day = ""
+    for record in records:
+        stamp = when(record.ts)
+        if stamp[:10] != day:
+            day = stamp[:10]
+            yield day
+        mark = "" if record.outcome == "ok" else f" {record.outcome}!"
+        line = f"{record.seq:>5} {stamp[11:19]} {record.actor.id} {record.kind}{mark} {_data(record)}"
+        yield plain(line)[:WIDTH].rstrip()
+
+
+def _data(record: Record) -> str:
+    names = SHOWN.get(record.kind, tuple(name for name in record.data if name != "attempt"))
+    return " ".join(f"{name}={_value(record.data[name])}" for name in names if name in record.data)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str) and len(value) >= 40 and set(value) <= _HEX:
+        return value[:SHORT]
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

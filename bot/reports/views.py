@@ -1,0 +1,73 @@
+"""What a text needs and the task's journal does not hold."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """The issue and its change as people know them; an empty URL is left out."""
+
+    title: str = ""
+    issue_url: str = ""
+    change_url: str = ""
+    branch_url: str = ""
+    evidence_url: str = ""
+
+
+class Approvers(msgspec.Struct, frozen=True):
+    """Who may approve at a gate; `who` empty means everybody with the role that policy asks for."""
+
+    needed: int = 1
+    who: str = ""
+    barred: tuple[str, ...] = ()  # each as `mira-k, who approved the spec`
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One way out of a blocked task: in which case, and what to say."""
+
+    case: str
+    verb: str
+    argument: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a task is blocked; `log` is shown from its end."""
+
+    code: str
+    what: str
+    why: str = ""
+    fix: str = ""
+    log: str = ""
+    ways: tuple[Way, ...] = ()
+
+
+class Room(msgspec.Struct, frozen=True):
+    """How much a text may hold: characters of a fold, characters of an item, items of a list."""
+
+    fold: int
+    item: int
+    items: int
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One line of the progress table; `mark` is done, running, asks, waits, blocked, stopped or paused."""
+
+    name: str
+    mark: str
+    ms: int
+    micro_usd: int | None
+    who: str = ""
+    is_current: bool = False
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What one phase cost over all its attempts."""
+
+    name: str
+    models: tuple[str, ...]
+    attempts: int
+    ms: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int | None

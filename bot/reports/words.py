@@ -1,0 +1,228 @@
+"""Every text the bot writes to a forge; each ends in the hidden marker of its purpose."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any, Final
+
+import msgspec
+
+from bot.model.approval import SHOWN
+from bot.model.documents import parse_plan, parse_spec
+from bot.model.errors import GatewrightError
+from bot.model.event import ForgeKind
+from bot.model.evidence import Met, Plan, QaReport, Spec
+from bot.model.qa_document import render_qa
+from bot.model.task import Gate, State, Task
+from bot.model.verbs import CATALOGUE
+from bot.reports.marker import marker
+from bot.reports.neutral import Markdown, bare, guard
+from bot.reports.render import render
+from bot.reports.stages import drafted_by, elapsed, spent, stages
+from bot.reports.views import Approvers, Problem, Subject
+from bot.settings import Settings
+
+_LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?(?:\[bot\])?")
+_STATE_PREFIX: Final = re.compile(r"^(?:\s*[\[(]?(?:draft|wip)\b[\])]?\s*[:-]?\s*)+", re.IGNORECASE)
+_FOLDED: Final = 32  # hex digits of a digest inside a fold
+NOWHERE: Final = Subject()
+
+
+class Words(msgspec.Struct, frozen=True):
+    """The bot's voice on one forge: it shows the command form that works there."""
+
+    forge: ForgeKind
+    bot_name: str = "gatewright"
+    style: str = "bare"
+    public_url: str = ""
+    min_role: str = "write"
+
+    @classmethod
+    def of(cls, settings: Settings, forge: ForgeKind) -> Words:
+        """Take name, style and role from the settings."""
+        trigger = settings.trigger
+        return cls(forge, trigger.bot_name, trigger.command_style, settings.server.public_url, settings.policy.min_role)
+
+    def say(self, verb: str, argument: str = "") -> Markdown:
+        """Write a command in the form that works here; GitLab would carry out a bare `/approve` itself."""
+        is_bare = self.style == "bare" and self.forge is not ForgeKind.GITLAB
+        head = f"/{verb}" if is_bare else f"/{self.bot_name} {verb}"
+        return Markdown(f"{head} {argument}".rstrip())
+
+    def marker(self, task: Task | str, kind: str, rev: int | str = 0) -> str:
+        """Name one comment of a task, for finding it again."""
+        return marker(task if isinstance(task, str) else task.origin.task, kind, rev)
+
+    def gate(  # noqa: PLR0913 - a gate shows this much
+        self,
+        task: Task,
+        gate: Gate,
+        artifact_text: str,
+        digest: str,
+        until_ms: int,
+        *,
+        rev: int = 0,
+        spec_text: str = "",
+        previous_text: str = "",
+        qa: QaReport | None = None,
+        subject: Subject = NOWHERE,
+        approvers: Approvers = Approvers(),  # noqa: B008 - frozen
+    ) -> str:
+        """Ask for a decision; the plan gate needs `spec_text`, the change gate `qa`."""
+        values: dict[str, Any] = {"previous": _difference(previous_text, artifact_text), "text": artifact_text}
+        if gate is Gate.SPEC:
+            values["spec"] = parse_spec(artifact_text)
+        elif gate is Gate.PLAN:
+            values["spec"] = parse_spec(spec_text)
+            values["plan"] = parse_plan(artifact_text, values["spec"])
+        else:
+            values["qa"] = qa
+        artifact = task.artifact(gate)
+        rev = rev or (artifact.rev if artifact else task.generation)
+        return self._write(
+            f"gate_{gate}",
+            task,
+            f"gate.{gate}",
+            rev,
+            **values,
+            gate=gate,
+            rev=rev,
+            artifact=artifact,
+            digest=digest[:SHOWN],
+            digest_long=digest[:_FOLDED],
+            until_ms=until_ms,
+            approvers=approvers,
+            subject=subject,
+            drafted=drafted_by(task, gate),
+        )
+
+    def superseded(self, task: Task, gate: Gate, rev: int, text: str = "", *, by: int = 0) -> str:
+        """Fold a gate comment whose draft was replaced; its marker stays."""
+        return self._write("superseded", task, f"gate.{gate}", rev, gate=gate, rev=rev, by=by or rev + 1, text=text)
+
+    def progress(
+        self,
+        task: Task,
+        *,
+        now_ms: int,
+        subject: Subject = NOWHERE,
+        step_titles: tuple[str, ...] = (),
+        limit_micro_usd: int | None = None,
+    ) -> str:
+        """Show how far a task has come; the one comment that is edited in place."""
+        return self._write(
+            "progress",
+            task,
+            "progress",
+            0,
+            **_standing(task, now_ms),
+            subject=subject,
+            step_titles=step_titles,
+            limit=limit_micro_usd,
+        )
+
+    def refused(self, task: Task, *, event_id: str, login: str, verb: str, error: GatewrightError) -> str:
+        """Tell one person why a command did not count and what to do now."""
+        return self._write("refused", task, "reply", event_id, login=_mention(login), verb=verb, error=error)
+
+    def status(self, task: Task, *, event_id: str = "0", now_ms: int | None = None) -> str:
+        """Answer `status`."""
+        at = task.changed_ms if now_ms is None else now_ms
+        return self._write("status", task, "reply", event_id, **_standing(task, at), subject=NOWHERE)
+
+    def help(self, task: Task | None = None, *, event_id: str = "0") -> str:
+        """Answer `help`."""
+        return self._write("help", task, "reply", event_id, rows=CATALOGUE)
+
+    def opened_already(self, task: Task, *, subject: Subject = NOWHERE) -> str:
+        """Answer a second label."""
+        return self._write("opened_already", task, "again", 0, **_standing(task, task.changed_ms), subject=subject)
+
+    def blocked(self, task: Task, problem: Problem, *, now_ms: int, subject: Subject = NOWHERE) -> str:
+        """Say why nothing goes on, and the ways out."""
+        return self._write(
+            "blocked",
+            task,
+            "blocked",
+            task.blocks,
+            **_standing(task, now_ms),
+            problem=problem,
+            subject=subject,
+        )
+
+    def closed(self, task: Task, *, now_ms: int, subject: Subject = NOWHERE) -> str:
+        """Say how a task ended and where its evidence lies."""
+        return self._write("closed", task, "closed", 0, **_standing(task, now_ms), subject=subject)
+
+    def change_title(self, task: Task, spec: Spec) -> str:
+        """Make a title that is neither a command nor a mark of state (`Draft:`) nor a reference."""
+        words = _STATE_PREFIX.sub("", bare(spec.title, 120)).lstrip("/@#! ") or f"Change for task {task.origin.task}"
+        return f"{words} ({task.origin.task})"
+
+    def change_body(
+        self,
+        task: Task,
+        *,
+        spec: Spec,
+        plan: Plan,
+        qa: QaReport | None,
+        now_ms: int,
+        digest: str = "",
+        subject: Subject = NOWHERE,
+    ) -> str:
+        """Describe the change: what, QA, checks, who approved, what it cost, how to prove it."""
+        return self._write(
+            "change_body",
+            task,
+            "pull",
+            task.generation,
+            **_standing(task, now_ms),
+            spec=spec,
+            plan=plan,
+            qa=qa,
+            texts={criterion.id: criterion.text for criterion in spec.criteria},
+            met=sum(verdict.met is Met.MET for verdict in qa.criteria) if qa else 0,
+            digest=digest[:SHOWN],
+            subject=subject,
+        )
+
+    def qa_report(self, report: QaReport, spec: Spec) -> str:
+        """Write qa.md."""
+        return render_qa(report, spec)
+
+    def _write(self, template: str, task: Task | None, kind: str, purpose_rev: int | str, /, **values: Any) -> str:
+        body = render(
+            template,
+            task=task,
+            say=self.say,
+            forge=self.forge,
+            min_role=self.min_role,
+            page_url=f"{self.public_url.rstrip('/')}/tasks/{task.origin.task}" if self.public_url and task else "",
+            **values,
+        )
+        if self.forge is ForgeKind.GITLAB:
+            body = guard(body, self.bot_name)
+        return f"{body}\n\n{marker(task.origin.task if task else 'none', kind, purpose_rev)}"
+
+
+def _standing(task: Task, now_ms: int) -> dict[str, Any]:
+    return {
+        "stages": stages(task, now_ms),
+        "spent": spent(task, now_ms),
+        "elapsed": elapsed(task, now_ms),
+        "at_ms": now_ms,
+        "state": task.blocked_from if task.state is State.BLOCKED else task.state,
+    }
+
+
+def _mention(login: str) -> Markdown | str:
+    """Mention exactly the one person a reply is for; anything that is no plain login stays words."""
+    return Markdown(f"@{login}") if _LOGIN.fullmatch(login) else login
+
+
+def _difference(before: str, after: str) -> str:
+    if not before or before == after:
+        return ""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "now", n=1, lineterm="")
+    return "\n".join(lines)

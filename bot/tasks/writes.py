@@ -1,0 +1,273 @@
+"""Writes to a forge: an intent before, a record of what came of it after, and never the same thing twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from bot.audit import kinds
+from bot.audit.chain import Draft
+from bot.forges.protocol import Forge, StatusState
+from bot.model.documents import parse_plan, parse_spec
+from bot.model.errors import GatewrightError
+from bot.model.evidence import QaReport
+from bot.model.task import Gate, Heard, State, Task
+from bot.reports.problems import problem
+from bot.reports.views import Subject
+from bot.reports.words import Words
+from bot.tasks.book import Book
+from bot.tasks.desk import Desk
+from bot.tasks.index import Index
+from bot.tasks.names import named
+from bot.tasks.needs import DAY_MS, Purpose, Write, source
+from bot.tasks.plain import text
+
+STATUS_NAME: Final = "gatewright/change"
+EDIT_MS: Final = 15_000  # the progress comment is edited at most this often, save when the state changes
+
+Writing = Callable[["Writer", Task, Write], Awaitable[str]]
+
+
+class Writer:
+    """Writes for one open book; what a forge refuses is logged and left to the next sweep."""
+
+    def __init__(self, desk: Desk, index: Index, book: Book) -> None:
+        self.desk = desk
+        self.index = index
+        self.book = book
+        self._failed: set[str] = set()
+
+    @property
+    def forge(self) -> Forge:
+        """The client of the task's forge."""
+        origin = self.book.task.origin
+        return self.desk.forge(origin.repo, origin.installation)
+
+    @property
+    def words(self) -> Words:
+        """The bot's voice on that forge."""
+        return Words.of(self.desk.settings, self.book.task.origin.repo.forge)
+
+    async def write(self, write: Write) -> None:
+        """Do one write unless it was done, or failed a moment ago."""
+        if write.key in self._failed or write.key in self.book.task.posted:
+            return
+        was_begun = write.key in self.book.task.intents
+        if not was_begun:
+            await self._record("forge.intent", kinds.ForgeIntent(write.purpose.value, write.rev))
+        try:
+            task = await named(self.desk.redis, self.book.task)
+            object_id = await self._found(task, write) if was_begun else ""
+            object_id = object_id or await WRITING[write.purpose](self, task, write)
+        except GatewrightError as error:
+            self._failed.add(write.key)
+            task_id = self.book.task.origin.task
+            self.desk.log.warning("forge.write", task=task_id, write=write.key, code=error.code, why=str(error))
+            return
+        await self._record("forge.done", kinds.ForgeDone(write.purpose.value, write.rev, object_id))
+
+    async def progress(self) -> None:
+        """Bring the one progress comment up to date."""
+        task = self.book.task
+        comment = task.posted.get(f"{Purpose.PROGRESS.value}:0")
+        if comment is None:
+            return
+        key = f"gw:progress:{task.origin.task}"
+        body = await self._progress_body(await named(self.desk.redis, task))
+        shown = f"{task.state.value} {task.steps_done} {hashlib.sha256(_still(body).encode()).hexdigest()}"
+        before = text(await self.desk.redis.get(key))
+        if before == shown or (
+            before.startswith(f"{task.state.value} ") and await self.desk.redis.exists(f"{key}:quiet")
+        ):
+            return
+        try:
+            await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
+        except GatewrightError as error:
+            self.desk.log.warning("forge.progress", task=task.origin.task, code=error.code, why=str(error))
+            return
+        await self.desk.redis.set(key, shown)
+        await self.desk.redis.set(f"{key}:quiet", "1", px=EDIT_MS)
+
+    async def _record(self, kind: str, data: kinds.Data) -> None:
+        await self.book.write(Draft(kind, data, self.desk.service))
+
+    async def _found(self, task: Task, write: Write) -> str:
+        """Look for what an interrupted write may have left on the forge."""
+        repo = task.origin.repo
+        if write.purpose is Purpose.PULL:
+            change = await self.forge.find_change(repo, task.branch)
+            return "" if change is None else await self._adopt(task, change.number)
+        kind = MARKED.get(write.purpose)
+        if kind is None:
+            return ""
+        rev: int | str = write.heard.event_id if write.heard else write.rev
+        comment = await self.forge.find_comment(repo, task.origin.issue, self.words.marker(task, kind, rev))
+        return str(comment) if comment else ""
+
+    def _text(self, commitment: str) -> str:
+        return self.desk.blobs.get(commitment).decode("utf-8", "replace") if commitment else ""
+
+    def _subject(self, task: Task) -> Subject:
+        return Subject(title=self.desk.snapshot(task.issue_blob).title)
+
+    async def _comment(self, task: Task, body: str) -> str:
+        return str(await self.forge.comment(task.origin.repo, task.origin.issue, body))
+
+    async def _progress_body(self, task: Task) -> str:
+        titles: tuple[str, ...] = ()
+        if task.plan and task.spec:
+            plan = parse_plan(self._text(task.plan.commitment), parse_spec(self._text(task.spec.commitment)))
+            titles = tuple(step.title for step in plan.steps)
+        return self.words.progress(task, now_ms=self.desk.clock(), subject=self._subject(task), step_titles=titles)
+
+    async def first_progress(self, task: Task, _: Write) -> str:
+        """Post the progress comment."""
+        return await self._comment(task, await self._progress_body(task))
+
+    async def gate(self, task: Task, write: Write) -> str:
+        """Ask for a decision."""
+        gate = Gate.SPEC if write.purpose is Purpose.SPEC_GATE else Gate.PLAN
+        artifact, asked = task.artifact(gate), task.asked(gate)
+        if artifact is None or asked is None:
+            raise GatewrightError("GW-GATE-EMPTY", f"there is no {gate.value} to show")
+        before = task.draft(gate, artifact.rev - 1)
+        body = self.words.gate(
+            task,
+            gate,
+            self._text(artifact.commitment),
+            asked.digest,
+            asked.at_ms + self.desk.settings.policy.gate_days * DAY_MS,
+            rev=write.rev,
+            spec_text=self._text(task.spec.commitment) if task.spec else "",
+            previous_text=self._text(before.commitment) if before else "",
+            subject=self._subject(task),
+        )
+        return await self._comment(task, body)
+
+    async def fold(self, task: Task, write: Write) -> str:
+        """Fold the comment of a draft that was replaced."""
+        gate = Gate.SPEC if write.purpose is Purpose.SPEC_FOLD else Gate.PLAN
+        comment = task.posted[f"gate.{gate.value}:{write.rev}"]
+        old = task.draft(gate, write.rev)
+        body = self.words.superseded(task, gate, write.rev, self._text(old.commitment) if old else "")
+        await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
+        return comment
+
+    async def react(self, task: Task, write: Write) -> str:
+        """Show that a command was taken up."""
+        heard = _heard(write)
+        number, comment = int(heard.event_id.partition(":")[0]), source(heard.event_id)[0]
+        await self.forge.react(task.origin.repo, number, comment, "eyes")
+        return str(comment)
+
+    async def reply(self, task: Task, write: Write) -> str:
+        """Answer a command with words."""
+        heard = _heard(write)
+        number = int(heard.event_id.partition(":")[0])
+        return str(await self.forge.comment(task.origin.repo, number, self._text(heard.answer)))
+
+    async def blocked(self, task: Task, _: Write) -> str:
+        """Say why nothing goes on."""
+        why = problem(task.blocked_code, self._text(task.blocked_blob))
+        body = self.words.blocked(task, why, now_ms=self.desk.clock(), subject=self._subject(task))
+        return await self._comment(task, body)
+
+    async def closed(self, task: Task, _: Write) -> str:
+        """Say how a task ended."""
+        return await self._comment(task, self.words.closed(task, now_ms=self.desk.clock(), subject=self._subject(task)))
+
+    async def open_pull(self, task: Task, _: Write) -> str:
+        """Open the change for the branch that a worker pushed."""
+        if task.spec is None:
+            raise GatewrightError("GW-PULL-SPEC", "there is no spec to describe the change by")
+        change = await self.forge.open_change(
+            task.origin.repo,
+            branch=task.branch,
+            base=task.origin.base_branch,
+            title=self.words.change_title(task, parse_spec(self._text(task.spec.commitment))),
+            body=await self._change_body(task),
+            draft=task.state is State.BLOCKED,
+        )
+        return await self._adopt(task, change.number)
+
+    async def edit_pull(self, task: Task, _: Write) -> str:
+        """Describe the change anew, because its head has moved."""
+        if task.pull is None:
+            raise GatewrightError("GW-PULL-GONE", "there is no change to describe")
+        await self.forge.edit_change(task.origin.repo, task.pull.number, body=await self._change_body(task))
+        return await self._adopt(task, task.pull.number)
+
+    async def close_pull(self, task: Task, write: Write) -> str:
+        """Close the change of an earlier generation, with a word about where it goes on."""
+        number = task.stale_pulls[write.rev - 1]
+        await self.forge.close_change(task.origin.repo, number)
+        return str(number)
+
+    async def status(self, task: Task, _: Write) -> str:
+        """Show the change gate on the commit that it is about."""
+        is_open = task.approval(Gate.CHANGE) is None
+        state = StatusState.PENDING if is_open else StatusState.SUCCESS
+        text = "waits for your review" if is_open else "approved for exactly this commit"
+        await self.forge.set_status(task.origin.repo, task.head, state, STATUS_NAME, text)
+        return task.head
+
+    async def _adopt(self, task: Task, number: int) -> str:
+        change = await self.forge.get_change(task.origin.repo, number)
+        head = change.head if change and not change.is_merged else task.head
+        is_draft = change.is_draft if change else False
+        await self.index.bind_change(task.origin.repo, number, task.origin.task)
+        await self._record("pull", kinds.Pull(number, head or task.head, task.branch, is_draft))
+        return str(number)
+
+    async def _change_body(self, task: Task) -> str:
+        if task.spec is None or task.plan is None:
+            raise GatewrightError("GW-PULL-SPEC", "there is no spec or plan to describe the change by")
+        spec = parse_spec(self._text(task.spec.commitment))
+        report = task.verdict.commitment if task.verdict else ""
+        return self.words.change_body(
+            task,
+            spec=spec,
+            plan=parse_plan(self._text(task.plan.commitment), spec),
+            qa=msgspec.json.decode(self.desk.blobs.get(report), type=QaReport) if report else None,
+            now_ms=self.desk.clock(),
+            subject=self._subject(task),
+        )
+
+
+def _heard(write: Write) -> Heard:
+    if write.heard is None:
+        raise GatewrightError("GW-WRITE-HEARD", f"{write.key} answers no command")
+    return write.heard
+
+
+def _still(body: str) -> str:
+    """Leave out of a progress text what moves by itself: its times."""
+    return "\n".join(line for line in body.splitlines() if "Last change" not in line and "running" not in line)
+
+
+MARKED: Final = {
+    Purpose.PROGRESS: "progress",
+    Purpose.SPEC_GATE: "gate.spec",
+    Purpose.PLAN_GATE: "gate.plan",
+    Purpose.REPLY: "reply",
+    Purpose.BLOCKED: "blocked",
+    Purpose.CLOSED: "closed",
+}
+WRITING: Final[dict[Purpose, Writing]] = {
+    Purpose.PROGRESS: Writer.first_progress,
+    Purpose.SPEC_GATE: Writer.gate,
+    Purpose.PLAN_GATE: Writer.gate,
+    Purpose.SPEC_FOLD: Writer.fold,
+    Purpose.PLAN_FOLD: Writer.fold,
+    Purpose.REACT: Writer.react,
+    Purpose.REPLY: Writer.reply,
+    Purpose.BLOCKED: Writer.blocked,
+    Purpose.CLOSED: Writer.closed,
+    Purpose.PULL: Writer.open_pull,
+    Purpose.PULL_BODY: Writer.edit_pull,
+    Purpose.PULL_CLOSE: Writer.close_pull,
+    Purpose.STATUS: Writer.status,
+}

@@ -1,0 +1,186 @@
+"""All parts for as long as one command runs: embedded Redis, control in this loop, a real worker beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from bot.control import Control
+from bot.embedded import EmbeddedRedis
+from bot.forges.local import HOST, YOU, LocalForge, local_repo
+from bot.inbox import Delivery
+from bot.keyring import runner_key
+from bot.model.errors import GatewrightError
+from bot.model.event import Event, EventKind, ForgeKind, Repo
+from bot.model.task import Task
+from bot.settings import Settings
+from bot.settings_file import load
+from bot.supervisor import command
+from bot.wiring import make_control
+
+OPEN_S: Final = 30.0
+HEARD_S: Final = 30.0
+STOP_S: Final = 20.0
+
+
+class Session:
+    """Parts that live and die with one command; state stays in the data directory and the next session goes on."""
+
+    def __init__(self, data: Path, config: Path | None, overrides: Mapping[str, str] | None = None) -> None:
+        self.data = data
+        self._config = config
+        self._overrides = dict(overrides or {})
+        self._redis = EmbeddedRedis(data / "redis")
+        self.is_confined = True
+
+    async def __aenter__(self) -> Self:
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        url = self._redis.start()
+        try:
+            self._env = {
+                **os.environ,
+                **self._overrides,
+                "GATEWRIGHT_REDIS__URL": url,
+                "GATEWRIGHT_SERVER__DATA_DIR": str(self.data),
+            }
+            self.settings: Settings = load(self._config, self._env)
+            runner_key(self.data, self.settings.server.instance)
+            self.control: Control = make_control(self.settings, url)
+            self._loop = asyncio.create_task(self.control.run())
+            self._log = (self.data / "worker.log").open("ab")
+            self._worker = self._start_worker()
+        except BaseException:
+            self._redis.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.control.stop()
+        await self._loop
+        self._worker.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self._worker.wait, STOP_S)
+        except subprocess.TimeoutExpired:
+            self._worker.kill()
+            self._worker.wait()
+        self._log.close()
+        await self.control.desk.redis.aclose()
+        self._redis.stop()
+
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        flags = ["--config", str(self._config)] if self._config else []
+        return subprocess.Popen(
+            command("work", *flags), env=self._env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def forge(self) -> LocalForge:
+        """The local forge of this session."""
+        forge = self.control.desk.forges[ForgeKind.LOCAL.value, HOST]
+        if not isinstance(forge, LocalForge):
+            raise TypeError("the local forge is not local")
+        return forge
+
+    async def open(self, repository: Path, title: str, body: str) -> str:
+        """Open a task by a labelled local issue, the way every task is opened; return its id."""
+        repo = local_repo(repository)
+        await self.forge.head(repo, (await self.forge.home(repo)).default_branch)
+        label = self.settings.trigger.label
+        issue = self.forge.add_issue(repo, title, body, label)
+        await self._deliver(_event(EventKind.LABELED, repo, issue.number, label=label, issue=issue))
+        deadline = time.monotonic() + OPEN_S
+        while time.monotonic() < deadline:
+            task = await self.control.index.find(repo, issue.number, is_change=False)
+            if task and await self.control.desk.shelf.journals.head(task):
+                return task
+            self.check()
+            await asyncio.sleep(0.02)
+        raise GatewrightError("GW-LOCAL-OPEN", "the task was not opened", fix=f"look into {self.data}/worker.log")
+
+    async def say(self, task: Task, text: str) -> None:
+        """Comment as the person at this machine, and wait until it was heard."""
+        repo, number = task.origin.repo, task.origin.issue
+        comment = self.forge.say(repo, number, text)
+        heard = len(task.heard)
+        await self._deliver(_event(EventKind.COMMENTED, repo, number, comment=comment))
+        deadline = time.monotonic() + HEARD_S
+        while time.monotonic() < deadline:
+            if len((await self.state(task.origin.task)).heard) > heard:
+                return
+            await asyncio.sleep(0.02)
+        raise GatewrightError("GW-LOCAL-HEARD", "the answer was not taken up", fix="run the command again")
+
+    async def state(self, task: str) -> Task:
+        """Read a task."""
+        return await self.control.desk.shelf.read(task)
+
+    def text(self, commitment: str) -> str:
+        """Read a blob as text."""
+        return self.control.desk.blobs.get(commitment).decode("utf-8", "replace")
+
+    async def diff(self, task: Task) -> str:
+        """Read the change as a diff, without the evidence that lies beside it."""
+        return await self._compare(task, "--stat", "-p")
+
+    async def diffstat(self, task: Task) -> str:
+        """Say how large the change is."""
+        said = (await self._compare(task, "--shortstat")).strip()
+        return said or "no change"
+
+    async def _compare(self, task: Task, *flags: str) -> str:
+        origin = task.origin
+        names = (origin.base_commit, task.head, "--", ".", ":(exclude).gatewright/tasks")
+        out = await self.forge.read(origin.repo, "diff", "--no-ext-diff", "--no-textconv", *flags, *names)
+        return out.decode("utf-8", "replace")
+
+    @property
+    def jail(self) -> str:
+        """Say how agents are confined here."""
+        return "in a sandbox (bwrap)" if self.is_confined else "WITHOUT a sandbox"
+
+    def check(self) -> None:
+        """Raise where a part has died."""
+        if self._loop.done() and (error := self._loop.exception()):
+            raise error
+        if self._worker.poll() is not None:
+            tail = (self.data / "worker.log").read_text("utf-8", "replace").strip().splitlines()[-5:]
+            raise GatewrightError(
+                "GW-LOCAL-WORKER", "the worker process ended", why=" / ".join(tail), fix=f"see {self.data}/worker.log"
+            )
+
+    async def _deliver(self, event: Event) -> None:
+        delivery = Delivery(
+            forge=ForgeKind.LOCAL.value,
+            host=HOST,
+            id=event.delivery,
+            event=event.kind.value,
+            action="",
+            body=msgspec.json.encode(event),
+            received_ms=event.at_ms,
+        )
+        await self.control.inbox.offer(delivery)
+
+
+def _event(kind: EventKind, repo: Repo, number: int, **more: Any) -> Event:
+    return Event(
+        kind=kind,
+        repo=repo,
+        number=number,
+        actor=YOU,
+        delivery=secrets.token_hex(16),
+        at_ms=time.time_ns() // 1_000_000,
+        **more,
+    )

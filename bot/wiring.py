@@ -1,0 +1,68 @@
+"""Composition root of control: settings -> clients, keys, stores, loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
+
+from bot.audit.blobs import Blobs
+from bot.control import Control
+from bot.forges.local import HOST, LocalForge
+from bot.forges.protocol import Forge
+from bot.inbox import Inbox
+from bot.keyring import instance_key
+from bot.model.event import ForgeKind
+from bot.settings import Settings
+from bot.settings_file import data_dir
+from bot.tasks.book import Shelf, now_ms
+from bot.tasks.desk import Desk
+from bot.tasks.index import Index
+from bot.tasks.journal import Journals
+from bot.tasks.queue import Jobs
+
+
+def make_control(settings: Settings, url: str) -> Control:
+    """Wire one replica of control to the Redis at `url`."""
+    data = data_dir(settings)
+    redis = Redis.from_url(url)
+    desk = Desk(
+        settings=settings,
+        redis=redis,
+        shelf=Shelf(Journals(redis)),
+        jobs=Jobs(BlockingRedis.from_url(url), settings.worker.queue),
+        blobs=Blobs(data / "blobs"),
+        key=instance_key(data, settings.server.instance),
+        data=data,
+        forges=make_forges(settings, data),
+        clock=now_ms,
+        log=structlog.get_logger("gatewright.control"),
+    )
+    return Control(desk, Inbox(redis, settings.redis.inbox_max), Index(redis))
+
+
+def make_forges(settings: Settings, data: Path) -> Mapping[tuple[str, str], Forge]:
+    """Make a client for each forge that the settings name."""
+    forges: dict[tuple[str, str], Forge] = {(ForgeKind.LOCAL.value, HOST): LocalForge(data / "local")}
+    if settings.github.app_id or settings.github.token:
+        from bot.forges.github import GitHub  # noqa: PLC0415 - the local forge needs no HTTP client
+
+        host = urlsplit(settings.github.web_url).hostname or ""
+        forges[ForgeKind.GITHUB.value, host] = GitHub(settings.github)
+    return forges
+
+
+async def run_control(settings: Settings, url: str) -> None:
+    """Run control until a signal asks it to stop."""
+    control = make_control(settings, url)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, control.stop)
+    await control.run()
+    await control.desk.redis.aclose()

@@ -1,0 +1,63 @@
+"""What lies beside a change: the journal as far as the order names it, and the documents of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from redis.asyncio import Redis
+
+from bot.audit.blobs import Blobs
+from bot.audit.chain import ChainError, digest, walk
+from bot.model.documents import parse_plan, parse_spec, plan_json
+from bot.model.errors import GatewrightError
+from bot.model.evidence import QaReport
+from bot.model.order import Order
+from runners.names import Names
+from runners.quality.report import render
+from runners.quality.trace import Work, trace
+
+
+async def journal(redis: Redis, names: Names, order: Order) -> tuple[bytes, ...]:
+    """Read the journal up to what the order names, and only if it is the very chain that control signed for."""
+    if order.journal_size == 0:
+        return ()
+    stored = await redis.lrange(names.journal, 0, order.journal_size - 1)
+    lines = [line for line in stored if isinstance(line, bytes)]
+    try:
+        for _ in walk(lines, order.genesis):
+            pass
+    except ChainError as error:
+        raise _foreign(error.what) from error
+    if len(lines) != order.journal_size or digest(lines[-1]) != order.journal_head:
+        raise _foreign("it does not end where the order says")
+    return tuple(lines)
+
+
+def documents(order: Order, blobs: Blobs, work: Sequence[Work]) -> dict[str, bytes]:
+    """Gather the documents there are so far: spec, plan, QA report, trace."""
+    if order.spec is None:
+        return {}
+    spec_text = blobs.get(order.spec.commitment)
+    found = {"spec.md": spec_text}
+    if order.plan is None:
+        return found
+    spec = parse_spec(spec_text.decode())
+    plan_text = blobs.get(order.plan.commitment)
+    plan = parse_plan(plan_text.decode(), spec)
+    found |= {"plan.md": plan_text, "plan.json": plan_json(plan)}
+    report = msgspec.json.decode(blobs.get(order.verdict_blob), type=QaReport) if order.verdict_blob else None
+    if report is not None:
+        found["qa.md"] = render(report, spec).encode()
+    if order.head:
+        found["trace.json"] = trace(order.task, spec, plan, work, report)
+    return found
+
+
+def _foreign(why: str) -> GatewrightError:
+    return GatewrightError(
+        "GW-JOURNAL-FOREIGN",
+        "the journal in Redis is not the one that control signed for",
+        why=why,
+        fix="verify it with `gatewright audit verify`; somebody else has written to Redis",
+    )

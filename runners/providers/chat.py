@@ -1,0 +1,81 @@
+"""Any OpenAI-compatible chat endpoint, asked through the gateway with the official SDK."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from runners.loop.protocol import Message, Tool, Turn
+from runners.providers.chat_errors import Cut, cut, explain
+from runners.providers.chat_wire import Assembly, wire_messages, wire_tools
+from runners.providers.protocol import Door, Recorder, Request
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+RETRIES: Final = 2  # of a refused or unreachable call, by the SDK, which honours Retry-After
+CUT_RETRIES: Final = 2  # of a call whose stream broke off; the SDK leaves those to us
+CONNECT_SECONDS: Final = 10.0
+
+
+@asynccontextmanager
+async def connect(request: Request, door: Door, _recorder: Recorder) -> AsyncIterator[ChatModel]:
+    """Open the model of one run; the gateway holds the key, counts and records, so nothing is recorded here."""
+    import httpx2  # noqa: PLC0415  the SDK is 0.7 s of CPU, paid by runs that need it
+    from openai import AsyncOpenAI  # noqa: PLC0415
+
+    transport = httpx2.AsyncHTTPTransport(uds=str(door.socket))
+    # No read time-out: a stream is watched by the idle clock of the loop, which knows the phase's limits.
+    timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
+    async with (
+        httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as http,
+        AsyncOpenAI(
+            base_url="http://gateway/v1", api_key=door.token, http_client=http, max_retries=RETRIES, timeout=timeout
+        ) as client,
+    ):
+        yield ChatModel(client, request.model)
+
+
+class ChatModel:
+    """One model behind a chat completions endpoint; satisfies runners.loop.protocol.Model."""
+
+    def __init__(self, client: AsyncOpenAI, model: str, pause: float = 1.0) -> None:
+        self._client = client
+        self._model = model
+        self._pause = pause
+
+    async def complete(self, messages: Sequence[Message], tools: Sequence[Tool], alive: Callable[[], None]) -> Turn:
+        """Ask for one turn; a stream that breaks off is asked for again, an answer in pieces is never taken."""
+        body = {"model": self._model, "messages": wire_messages(messages), "stream": True}
+        if tools:
+            body["tools"] = wire_tools(tools)
+        for tries in range(CUT_RETRIES + 1):
+            if tries:
+                await asyncio.sleep(self._pause * tries)
+                alive()
+            try:
+                return await self._stream(body, f"call_{len(messages)}", alive)
+            except Cut as broken:
+                last = broken
+        raise cut(last) from last
+
+    async def _stream(self, body: dict[str, Any], prefix: str, alive: Callable[[], None]) -> Turn:
+        import openai  # noqa: PLC0415
+
+        assembly = Assembly(prefix)
+        try:
+            stream = await self._client.chat.completions.create(**body)
+        except openai.OpenAIError as error:
+            raise explain(error, self._model) from error
+        async with stream:
+            try:
+                async for chunk in stream:
+                    alive()
+                    assembly.add(chunk)
+            except (openai.APIError, ValueError) as error:  # ValueError: a chunk that is no JSON
+                raise Cut(f"{type(error).__name__}: {error}"[:500]) from error
+        if not assembly.ended:
+            raise Cut("the stream ended without a finish reason")
+        return assembly.turn()

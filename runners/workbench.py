@@ -1,0 +1,292 @@
+"""The tools of one attempt: worktree, jail, model, blobs and branch behind one face."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from bot.audit.blobs import Blobs
+from bot.audit.layout import evidence_files
+from bot.audit.redact import redact
+from bot.audit.source import source_digest
+from bot.model.errors import GatewrightError
+from bot.model.order import Order
+from bot.model.task import Step
+from runners import evidence
+from runners.access import Access
+from runners.agent import Agent, hired, is_recorded
+from runners.jails import Jails, choose
+from runners.phases import protocol
+from runners.phases.protocol import Change, Made
+from runners.providers import protocol as providers
+from runners.providers.protocol import Jail, Limits, Request, Result
+from runners.quality.trace import Work
+from runners.site import Site
+from runners.stream import Recorder
+from runners.workspace.git import Git, GitError
+from runners.workspace.patch import NONE, Patch, review
+from runners.workspace.staging import compare
+from runners.workspace.worktree import Commit, Worktree
+
+DIFF: Final = 60_000  # characters of a diff that a model is shown
+SPARE: Final = 30.0  # seconds by which a provider's own limit lies behind the phase's
+LONGEST_PATH: Final = 256  # what a record takes
+OPS: Final = {"A": "add", "M": "modify", "D": "delete", "T": "retype"}
+EVIDENCE: Final = "evidence"
+
+
+class Workbench:
+    """Everything a phase may do (phases.protocol.Bench), for one order."""
+
+    def __init__(
+        self,
+        site: Site,
+        order: Order,
+        recorder: Recorder,
+        access: Access,
+        worktree: Worktree,
+        *,
+        objects: Path,
+        journal: tuple[bytes, ...],
+    ) -> None:
+        self.order = order
+        self.recorder = recorder
+        self.head = worktree.head
+        self._site = site
+        self._access = access
+        self._worktree = worktree
+        self._objects = objects
+        self._git = Git(worktree.directory / "git")
+        self._journal = journal
+        self._blobs = Blobs(site.blobs)
+        self._open = AsyncExitStack()
+        self._agent: Agent | None = None
+        self._jails: Jails | None = None
+        self._patch: Patch | None = None
+        self._runs: int | None = None
+        self._sealed = False
+        self._deadline = time.monotonic() + order.wall_seconds
+
+    async def close(self) -> None:
+        """Close the door and drop what was lent."""
+        await self._open.aclose()
+
+    def remaining(self) -> float:
+        """Seconds left of the phase's wall clock."""
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def read(self, commitment: str) -> bytes:
+        """Read a blob."""
+        return self._blobs.get(commitment)
+
+    def clean(self, content: bytes) -> bytes:
+        """Cut secrets out as the recorder will."""
+        return redact(content, self._site.secrets)[0]
+
+    async def ask(
+        self, prompt: str, *, access: providers.Access, schema: dict[str, Any] | None = None, jail: Jail | None = None
+    ) -> Result:
+        """Run the phase's model once."""
+        phase = self.order.step.phase
+        if phase is None:
+            raise ValueError(f"{self.order.step} asks no model")
+        agent = await self._hire()
+        if self._runs is None:
+            self._runs = first_run(self.order, len(await self.work()))
+        request = Request(
+            phase=phase,
+            model=agent.route.model,
+            system=protocol.prompt("system.md", phase=phase.value, access=access.value),
+            prompt=prompt,
+            access=access,
+            limits=Limits(wall_seconds=self.remaining() + SPARE, turns=self.order.turns),
+            schema=schema,
+            run_index=self._runs,
+        )
+        self._runs += 1
+        if jail is None:
+            jail = (await self._jail()).over(self._worktree.path)
+        return await agent.provider.run(request, jail, agent.door, self.recorder)
+
+    async def changes(self) -> Change:
+        """Stage and review what the agent did."""
+        self._patch = await self._worktree.changes()
+        findings = tuple(f"`{finding.path}` {finding.what}".lstrip("` ") for finding in review(self._patch))
+        return Change(tuple(change.path for change in self._patch.files), findings)
+
+    async def commit(self, subject: str, body: str, *, step: int, label: str) -> Made:
+        """Commit what `changes` has staged, announced before and named after."""
+        patch = self._patch or await self._worktree.changes()
+        parent = self.head
+        entries = await self._worktree.source_entries(patch.tree)
+        source = source_digest(entries)
+        self.recorder.record("commit.intent", {"tree": patch.tree, "source_sha256": source, "step": step})
+        commit = await self._worktree.commit(f"{subject}\n\n{body}".strip(), trailers=self._trailers(label))
+        if commit is None:
+            raise GatewrightError("GW-COMMIT-EMPTY", "the change vanished between review and commit", fix="`retry`")
+        await self._report_files(patch, parent, {path: sha256 for path, _, sha256 in entries})
+        return self._made(commit, source, step)
+
+    async def reset(self) -> None:
+        """Throw away what is not committed."""
+        await self._worktree.reset(self.head)
+
+    async def salvage(self) -> None:
+        """Keep what an attempt leaves that did not come to its end: commit what may be committed, and push."""
+        change = await self.changes()
+        if change.files and not change.findings:
+            await self.commit("Keep unfinished work", "", step=0, label="unfinished")
+        if self.head != (self.order.head or self.order.base_commit):
+            await self.push()
+
+    async def push(self) -> None:
+        """Push the branch, as long as this attempt is the current one."""
+        await self.recorder.flush()  # refuses where another attempt has taken over
+        ref = f"refs/heads/{self.order.branch}"
+        access = await self._access.get(write=True)
+        await self._worktree.push(self.order.clone_url, access, f"{self.head}:{ref}")
+        size = len(self._journal) if self._sealed else 0
+        self.recorder.record("pushed", {"ref": ref, "commit": self.head, "size": size})
+
+    async def work(self) -> tuple[Work, ...]:
+        """Read the steps out of the trailers of our own commits."""
+        form = "%H%x00%(trailers:key=Gatewright-Task,valueonly)%x00%(trailers:key=Gatewright-Step,valueonly)%x01"
+        raw = await self._git.run("log", "--reverse", f"--format={form}", f"{self.order.base_commit}..{self.head}")
+        rows = [row.strip("\n").split("\0") for row in raw.decode("utf-8", "replace").split("\x01") if row.strip()]
+        ours = [(commit, label.strip()) for commit, task, label in rows if task.strip() == self.order.task]
+        return tuple(
+            Work(int(label) if label.isdecimal() else 0, commit) for commit, label in ours if label != EVIDENCE
+        )
+
+    @asynccontextmanager
+    async def checkout(self) -> AsyncIterator[Jail]:
+        """Open a jail over a fresh tree of the head."""
+        jails = await self._jail()
+        async with jails.fresh(self._worktree, self.head) as jail:
+            yield jail
+
+    async def source(self) -> str:
+        """Compute the source digest of the head."""
+        return source_digest(await self._worktree.source_entries(self.head))
+
+    async def base_paths(self) -> tuple[str, ...]:
+        """List every path of the base commit."""
+        raw = await self._git.run("ls-tree", "-r", "-z", "--name-only", self.order.base_commit)
+        return tuple(name.decode("utf-8", "replace") for name in raw.split(b"\0") if name)
+
+    async def base_file(self, path: str) -> bytes | None:
+        """Read a file of the base commit."""
+        return await self._worktree.read(self.order.base_commit, path)
+
+    async def diff(self) -> str:
+        """Show base..head whatever attributes the tree sets, bounded."""
+        patch = await compare(self._git, self.order.base_commit, self.head, [])
+        cut = (
+            "\n[the rest of the diff was left out; read the files]" if len(patch.text) > DIFF or patch.truncated else ""
+        )
+        return patch.text[:DIFF] + cut
+
+    async def seal(self) -> Made:
+        """Commit the evidence on top of the head."""
+        files = evidence_files(self.order.task, self._journal, await self._documents())
+        message = f"Add the evidence of task {self.order.task}"
+        commit = await self._worktree.write_files(files, self.head, message, self._trailers(EVIDENCE))
+        self._sealed = True
+        return self._made(commit, await self.source(), 0)
+
+    async def archive(self) -> None:
+        """Push the evidence to the audit ref, or to a branch where the forge takes no such refs."""
+        await self.recorder.flush()
+        files = evidence_files(self.order.task, self._journal, await self._documents())
+        try:
+            await self._archive(files, self.order.audit_ref)
+        except GitError as error:
+            if error.code != "GW-GIT-REJECTED" or self.order.audit_ref.startswith("refs/heads/"):
+                raise
+            await self._archive(files, f"refs/heads/gatewright-audit/{self.order.task}")
+
+    async def _archive(self, files: Mapping[str, bytes], ref: str) -> None:
+        url, task = self.order.clone_url, self.order.task
+        access = await self._access.get(write=True)
+        trailers = {"Gatewright-Task": task}
+        message = f"Evidence of task {task}, {len(self._journal)} records"
+        commit = await self._worktree.archive(files, ref, url, access, message, trailers)
+        if commit.commit != commit.parent:
+            await self._worktree.push(url, access, f"{commit.commit}:{ref}")
+        self.recorder.record("pushed", {"ref": ref, "commit": commit.commit, "size": len(self._journal)})
+
+    async def _documents(self) -> dict[str, bytes]:
+        work = await self.work() if self.order.head else ()
+        return evidence.documents(self.order, self._blobs, work)
+
+    async def _hire(self) -> Agent:
+        if self._agent is None:
+            hiring = hired(self._site, self.order.model, self.order.attempt, self.recorder)
+            self._agent = await self._open.enter_async_context(hiring)
+        return self._agent
+
+    async def _jail(self) -> Jails:
+        if self._jails is None:
+            agent = await self._hire()
+            recorded = is_recorded(agent.route)
+            kind = choose(self._site.settings, self.order, is_recorded=recorded)
+            self.recorder.record("gate", {"rule": "sandbox", "result": kind})
+            directory = self._site.work / "jails" / f"{self.order.task}-{self.order.attempt}"
+            socket = None if recorded else agent.door.socket
+            self._jails = Jails(self._site, kind, directory, self._objects, socket)
+            self._open.push_async_callback(self._jails.close)
+        return self._jails
+
+    def _trailers(self, label: str) -> dict[str, str]:
+        trailers = {"Gatewright-Task": self.order.task, "Gatewright-Step": label}
+        return trailers | ({"Gatewright-Model": self.order.model} if self.order.model else {})
+
+    def _made(self, commit: Commit, source: str, step: int) -> Made:
+        self.head = commit.commit
+        self._patch = None
+        data = {
+            "commit": commit.commit,
+            "tree": commit.tree,
+            "parent": commit.parent,
+            "source_sha256": source,
+            "step": step,
+        }
+        self.recorder.record("commit.made", data)
+        return Made(commit.commit, source)
+
+    async def _report_files(self, patch: Patch, parent: str, digests: Mapping[bytes, str]) -> None:
+        old = [change.path for change in patch.files if change.old_mode.startswith("100")]
+        contents = self._git.objects([f"{parent}:{path}" for path in old])
+        before = {path: hashlib.sha256(await anext(contents)).hexdigest() for path in old}
+        await contents.aclose()
+        for change in patch.files:
+            data = {
+                "path": recordable(change.path),
+                "op": OPS.get(change.status, change.status),
+                "old_sha256": before.get(change.path, ""),
+                "new_sha256": digests.get(change.path.encode(), "") if change.mode != NONE else "",
+            }
+            self.recorder.record("file.change", data)
+
+
+def recordable(path: str) -> str:
+    """Shorten a path that no record can hold, by a digest of the whole."""
+    if len(path) <= LONGEST_PATH:
+        return path
+    return f"{path[:180]}...{hashlib.sha256(path.encode()).hexdigest()}"
+
+
+def first_run(order: Order, commits: int) -> int:
+    """Count the runs of this phase that came before, as far as the order shows them."""
+    before = {
+        Step.SPEC: order.spec.rev if order.spec else 0,
+        Step.PLANNING: order.plan.rev if order.plan else 0,
+        Step.CODING: commits,
+        Step.QA: order.round - 1,
+        Step.QA_FIXER: max(order.round - 2, 0),  # the first fix belongs to the round after the first QA
+    }
+    return before.get(order.step, 0)

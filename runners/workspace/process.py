@@ -1,0 +1,190 @@
+"""One confined process from start to end: bounded output, a wall clock, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from runners.providers.protocol import Exec
+
+CHUNK: Final = 1 << 16
+FLOOD_BYTES: Final = 256 << 20  # a command that writes more than this is stopped: nobody will read it
+SWEEP_SECONDS: Final = 2.0
+MARK: Final = "GW_RUN"  # in the environment of everything we start; what is inside a jail sees a random number
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a process ended, before anybody has judged why."""
+
+    exit_code: int
+    output: bytes
+    total: int
+    duration_ms: int
+    timed_out: bool
+
+    def result(self, limit: int) -> Exec:
+        """Say it in the words of the protocol."""
+        return Exec(
+            exit_code=self.exit_code,
+            output=self.output.decode(errors="replace"),
+            duration_ms=self.duration_ms,
+            timed_out=self.timed_out,
+            truncated=self.total > limit,
+        )
+
+
+class Window:
+    """Keep the first and the last of a stream: beginnings name the command's trouble, ends its result."""
+
+    def __init__(self, limit: int) -> None:
+        self.total = 0
+        self._half = limit // 2
+        self._limit = limit
+        self._head = bytearray()
+        self._tail = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Take in a piece; memory stays below the limit and one piece."""
+        self.total += len(chunk)
+        room = self._half - len(self._head)
+        self._head += chunk[:room]
+        self._tail += chunk[room:] if room > 0 else chunk
+        if len(self._tail) > 2 * self._limit:  # cut seldom: each cut copies
+            del self._tail[: -self._limit]
+
+    def content(self) -> bytes:
+        """Return what was kept, with a note where something is left out."""
+        if self.total <= self._limit:
+            return bytes(self._head + self._tail)
+        kept = self._tail[-(self._limit - self._half) :]
+        left = self.total - len(self._head) - len(kept)
+        return bytes(self._head) + f"\n... {left} bytes left out ...\n".encode() + bytes(kept)
+
+
+async def finish(  # noqa: PLR0913 - a process has this many sides
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    mark: str,
+    timeout: float,
+    max_output: int,
+    on_output: Callable[[bytes], None] | None = None,
+    pass_fds: Sequence[int] = (),
+    confined: bool = True,
+) -> Ended:
+    """Start a process, read it to its end or its time-out, and leave nothing of it.
+
+    Must run in a thread that outlives the process (the event loop's): the parent-death signal is per thread.
+    Where nothing confines the process, what it leaves in the background is hunted by its mark.
+    """
+    begun = time.monotonic()
+    process, reader = await _start(argv, {**env, MARK: mark}, cwd, pass_fds)
+    window, timed_out = Window(max_output), False
+    drain = asyncio.ensure_future(_drain(process, reader, window, on_output))
+    try:
+        async with asyncio.timeout(timeout):
+            await process.wait()
+    except TimeoutError:
+        timed_out = True
+    finally:
+        by_us = process.returncode is None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        if by_us or not confined:
+            await sweep(mark)
+        await _settle(drain)
+    code = process.returncode or 0
+    took = round((time.monotonic() - begun) * 1000)
+    return Ended(code if code >= 0 else 128 - code, window.content(), window.total, took, timed_out)
+
+
+async def _start(
+    argv: Sequence[str], env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int]
+) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
+    """Start with a pipe of our own: asyncio's would have `wait` last until every holder of the pipe is gone."""
+    ours, theirs = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0))
+    return process, reader
+
+
+async def _settle(drain: asyncio.Future[None]) -> None:
+    """Read what is still in the pipe; every writer is dead, or one escaped from where nothing confines it."""
+    try:
+        async with asyncio.timeout(SWEEP_SECONDS):
+            await drain
+    except TimeoutError:
+        drain.cancel()
+
+
+async def sweep(mark: str) -> int:
+    """Kill every process that carries a mark (or one that begins so), and return how many there were.
+
+    Needed where a jail is killed within milliseconds of its start: bubblewrap's inner half then lives on, with no
+    parent to die with.
+    """
+    killed: set[int] = set()
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while (found := marked(mark)) and time.monotonic() < deadline:
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        await asyncio.sleep(0.005)
+    return len(killed)
+
+
+def marked(mark: str) -> list[int]:
+    """List the living processes whose environment carries a mark that begins so."""
+    needle = f"{MARK}={mark}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):  # gone, or not ours to look at
+            environ = (entry / "environ").read_bytes()
+            if environ.startswith(needle) or b"\0" + needle in environ:
+                found.append(int(entry.name))
+    return found
+
+
+async def _drain(
+    process: asyncio.subprocess.Process,
+    reader: asyncio.StreamReader,
+    window: Window,
+    on_output: Callable[[bytes], None] | None,
+) -> None:
+    while chunk := await reader.read(CHUNK):
+        window.add(chunk)
+        if on_output is not None:
+            on_output(chunk)
+        if window.total > FLOOD_BYTES and process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,269 @@
+"""A genuine task told by our own code: real git commits, real blobs, a whole journal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bot.audit import kinds, layout
+from bot.audit.blobs import Blobs
+from bot.audit.chain import Draft, Link, digest, extend, genesis
+from bot.audit.keys import InstanceKey
+from bot.audit.objects import Objects
+from bot.audit.record import Outcome, Record, Ref, Who, decode, encode
+from bot.audit.trees import Trees
+from bot.model.approval import Binding
+from bot.model.task import Gate, Profile
+
+TASK = "42-k7f3qd"
+START = 1_795_300_000_000
+SERVICE = Who("inst:gw-test", "service", "system")
+AGENT = Who("agent:sonnet", "author", "agent")
+QA = Who("agent:sonnet", "qa", "agent")
+MIRA = Who("github:40077", "approver", "human")
+TOM = Who("github:40021", "requester", "human")
+SPEC = b"# Retry\n\n- AC-1: a failed payment is tried again\n"
+PLAN = b"# Plan\n\n1. Wrap the call\n"
+QA_REPORT = b"# QA\n\nAll criteria are met.\n"
+POLICY = "a" * 64
+
+Change = Callable[[list[dict[str, Any]]], object]
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def git(repo: Path, *arguments: str, content: bytes | None = None) -> str:
+    """Run git without anybody's settings; commits are by a fixed person at a fixed time."""
+    person = {"GIT_AUTHOR_NAME": "b", "GIT_AUTHOR_EMAIL": "b@example.org", "GIT_AUTHOR_DATE": "1795300000 +0000"}
+    committer = {name.replace("AUTHOR", "COMMITTER"): value for name, value in person.items()}
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(repo), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull,
+    }  # fmt: skip
+    done = subprocess.run(
+        ["git", "-C", str(repo), *arguments],
+        input=content,
+        capture_output=True,
+        check=True,
+        env=environment | person | committer,
+    )
+    return done.stdout.decode().strip()
+
+
+def rehash(records: Sequence[dict[str, Any]]) -> list[bytes]:
+    """Do what somebody with the file and no key can do: number and chain everything anew."""
+    lines: list[bytes] = []
+    for seq, record in enumerate(records):
+        record["seq"] = seq
+        if lines:
+            record["prev"] = digest(lines[-1])
+        lines.append(encode(msgspec.convert(record, Record)))
+    return lines
+
+
+class Story:
+    """The journal of one task as it grows, beside the repository and the blobs it speaks of."""
+
+    def __init__(self, root: Path) -> None:
+        self.repo = root / "repo"
+        self.blobs = Blobs(root / "blobs")
+        self.documents: dict[str, bytes] = {}
+        self.lines: list[bytes] = []
+        self.tail = Link(-1, genesis("gw-test", "github:github.com:7", TASK))
+        self.now = START
+        self.attempt = 0
+        self.call = 0
+        self.requests: dict[Gate, kinds.ApprovalRequested] = {}
+        self.repo.mkdir(parents=True)
+        git(self.repo, "init", "-q", "-b", "main")
+        self.base = self.commit({"pay.py": b"def pay(): ...\n", "README": b"pay\n"}, "base")
+        git(self.repo, "switch", "-q", "-c", f"gatewright/{TASK}-retry")
+
+    @property
+    def directory(self) -> Path:
+        return self.repo / ".gatewright" / "tasks" / TASK
+
+    def commit(self, files: dict[str, bytes], message: str) -> str:
+        for name, content in files.items():
+            (self.repo / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.repo / name).write_bytes(content)
+        git(self.repo, "add", "-A", "-f")
+        git(self.repo, "commit", "-q", "--allow-empty", "-m", message)
+        return git(self.repo, "rev-parse", "HEAD")
+
+    def source(self, commit: str) -> str:
+        with Objects(self.repo / ".git") as objects:
+            return Trees(objects).source(commit)
+
+    def add(
+        self, kind: str, data: kinds.Data, actor: Who = SERVICE, *, outcome: Outcome = "ok", refs: tuple[Ref, ...] = ()
+    ) -> None:
+        self.now += 1_500
+        made, self.tail = extend(
+            self.tail, [Draft(kind, data, actor, "observed", outcome, refs)], task=TASK, now_ms=self.now
+        )
+        self.lines += made
+
+    def blob(self, name: str, content: bytes) -> Ref:
+        return Ref(self.blobs.put(content), name, len(content))
+
+    def start(self, step: str) -> int:
+        self.attempt += 1
+        self.add("attempt.started", kinds.AttemptStarted(self.attempt, step, "sonnet"))
+        return self.attempt
+
+    def end(self, step: str, outcome: Outcome = "ok", **more: Any) -> None:
+        self.add("attempt.ended", kinds.AttemptEnded(self.attempt, step, **more), AGENT, outcome=outcome)
+
+    def model(self) -> None:
+        self.call += 1
+        prompt, output = self.blob("prompt", b"please"), self.blob("output", b"done")
+        self.add("model.call", kinds.ModelCall(self.attempt, self.call, "claude", "sonnet"), AGENT, refs=(prompt,))
+        self.add("model.result", kinds.ModelResult(self.attempt, self.call, "end", 10, 5), AGENT, refs=(output,))
+
+    def tool(self) -> None:
+        self.call += 1
+        self.add("tool.call", kinds.ToolCall(self.attempt, self.call, "edit"), AGENT)
+        self.add("tool.result", kinds.ToolResult(self.attempt, self.call, 0, 3), AGENT)
+
+    def ask(self, gate: Gate, rev: int, artifact: bytes, *, source: str = "", head: str = "") -> None:
+        binding = Binding(
+            "gw-test", "github", "github.com", 7, 42, TASK, gate, rev, sha(artifact), self.base, POLICY, Profile(),
+            source, head,
+        )  # fmt: skip
+        request = kinds.ApprovalRequested(gate.value, binding.digest(), rev, source_sha256=source, head=head)
+        self.requests[gate] = request
+        self.add("approval.requested", request)
+
+    def approve(self, gate: Gate, actor: Who = MIRA) -> None:
+        asked = self.requests[gate]
+        data = kinds.Approval(gate.value, asked.digest, asked.rev, "42:900", self.now, "write", "comment")
+        self.add("approval", data, actor)
+
+    def opened(self) -> None:
+        vkey = InstanceKey.generate().vkey("gw-test")
+        opened = kinds.TaskOpened(
+            "github:github.com:7", "github", "github.com", 7, "acme/pay", 42, 40021, "main", self.base, POLICY, "b" * 64,
+            "0.1.0", "gw-test", vkey,
+        )  # fmt: skip
+        self.add("task.opened", opened, TOM)
+        self.add("issue.snapshot", kinds.IssueSnapshot("d-1", 40021, START, 42), refs=(self.blob("body", b"please"),))
+        self.add("profile.set", kinds.ProfileSet(**msgspec.structs.asdict(Profile())))
+
+    def spec(self, text: bytes = SPEC, rev: int = 1) -> None:
+        self.start("spec")
+        self.model()
+        self.add("spec.set", kinds.SpecSet(sha(text), rev, self.attempt), AGENT, refs=(self.blob("text", text),))
+        self.end("spec")
+        self.documents["spec.md"] = text
+        self.ask(Gate.SPEC, rev, text)
+        self.approve(Gate.SPEC)
+
+    def plan(self, text: bytes = PLAN, rev: int = 1) -> None:
+        self.start("planning")
+        self.model()
+        self.add("plan.set", kinds.PlanSet(sha(text), rev, self.attempt), AGENT, refs=(self.blob("text", text),))
+        self.end("planning")
+        self.documents["plan.md"] = text
+        self.ask(Gate.PLAN, rev, text)
+        self.approve(Gate.PLAN)
+
+    def work(self, step: str, content: bytes) -> str:
+        """Let an attempt make one commit."""
+        self.start(step)
+        self.model()
+        self.tool()
+        parent = git(self.repo, "rev-parse", "HEAD")
+        commit = self.commit({"pay.py": content}, "work")
+        tree = git(self.repo, "rev-parse", f"{commit}^{{tree}}")
+        source = self.source(commit)
+        self.add("commit.intent", kinds.CommitIntent(self.attempt, tree, source, 1), AGENT)
+        self.add("commit.made", kinds.CommitMade(self.attempt, commit, tree, parent, source, 1), AGENT)
+        self.end(step, commit=commit, source_sha256=source)
+        return commit
+
+    def judge(self, commit: str, number: int, verdict: str = "passed") -> None:
+        self.start("qa")
+        code = 0 if verdict == "passed" else 1
+        report = self.blob("report", b"{}")
+        self.add("test.run", kinds.TestRun(self.attempt, "pytest", commit, code, 40), QA)
+        data = kinds.QaVerdict(self.attempt, number, commit, self.source(commit), verdict, 1, 1 - code)
+        self.add("qa.verdict", data, QA, refs=(report,))
+        self.end("qa", commit=commit)
+        self.documents["qa.md"] = QA_REPORT
+        judged = {"commit": commit, "source_sha256": data.source_sha256}
+        self.documents["trace.json"] = json.dumps({"task": TASK, "judged": judged}).encode() + b"\n"
+
+    def publish(self) -> str:
+        """Commit the evidence as far as it goes, and ask for the change."""
+        self.start("publish")
+        source = self.source(git(self.repo, "rev-parse", "HEAD"))
+        commit = self.commit(layout.evidence_files(TASK, self.lines, self.documents), "evidence")
+        branch = f"gatewright/{TASK}-retry"
+        self.add("pushed", kinds.Pushed(self.attempt, f"refs/heads/{branch}", commit, len(self.lines)), AGENT)
+        self.end("publish", commit=commit, source_sha256=source)
+        self.add("pull", kinds.Pull(9, commit, branch))
+        self.ask(Gate.CHANGE, 1, PLAN, source=source, head=commit)
+        return commit
+
+    def archive(self) -> str:
+        """Put the journal on the audit ref, as a tree of evidence with the work as parent."""
+        index = {"GIT_INDEX_FILE": str(self.repo / ".git" / "archive")}
+        for name, content in layout.evidence_files(TASK, self.lines, self.documents).items():
+            oid = git(self.repo, "hash-object", "-w", "--stdin", content=content)
+            self._plumb(index, "update-index", "--add", "--cacheinfo", f"100644,{oid},{name}")
+        tree = self._plumb(index, "write-tree")
+        commit = git(self.repo, "commit-tree", tree, "-p", "HEAD", "-m", "archive")
+        git(self.repo, "update-ref", f"refs/gatewright/audit/{TASK}", commit)
+        (self.repo / ".git" / "archive").unlink()
+        return commit
+
+    def _plumb(self, environment: dict[str, str], *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(self.repo), *arguments], env=os.environ | environment, capture_output=True, check=True
+        )
+        return done.stdout.decode().strip()
+
+    def until_change_review(self) -> Story:
+        """Tell everything up to the open pull request: one failing QA round, one fix."""
+        self.opened()
+        self.spec()
+        self.plan()
+        first = self.work("coding", b"def pay(): retry\n")
+        self.judge(first, 1, "failed")
+        second = self.work("qa_fixer", b"def pay(): retry(3)\n")
+        self.judge(second, 2)
+        self.publish()
+        return self
+
+    def until_done(self) -> Story:
+        """Tell everything."""
+        self.until_change_review()
+        self.approve(Gate.CHANGE)
+        self.add("task.closed", kinds.TaskClosed("done", "merged"))
+        self.archive()
+        return self
+
+    def store(self, lines: Sequence[bytes] | None = None) -> Path:
+        """Write the evidence below the checkout without committing it; segments that are too many are removed."""
+        files = layout.evidence_files(TASK, self.lines if lines is None else lines, self.documents)
+        for old in self.directory.glob("audit/*.jsonl"):
+            old.unlink()
+        for name, content in files.items():
+            (self.repo / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.repo / name).write_bytes(content)
+        return self.directory
+
+    def forge(self, change: Change) -> list[bytes]:
+        """Change records as plain dictionaries and chain everything anew."""
+        records = [msgspec.to_builtins(decode(line)) for line in self.lines]
+        change(records)
+        return rehash(records)

@@ -1,0 +1,203 @@
+"""The loop with a model that says what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bot.model.task import Usage
+from runners.loop.loop import ANSWERS, FORMAT_ERRORS
+from runners.loop.protocol import Call, Prompt, Reply, Stop, System, Turn
+from runners.providers.errors import ProviderError
+from runners.providers.protocol import Access, Cause, Limits
+from tests.runners.loop.parts import BareJail, Kept, Spoken, TestDoor, call, loop_of, make, play, request
+
+DONE = Turn("All done.", model="m-2026")
+SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+
+
+async def fails(turns, tmp_path, **changes) -> ProviderError:
+    with pytest.raises(ProviderError) as raised:
+        await play(turns, tmp_path, **changes)
+    assert raised.value.fix
+    return raised.value
+
+
+async def test_it_works_until_the_model_answers_without_a_call(tmp_path):
+    turns = [call("write", path="a.py", content="x = 1\n"), call("run", command="cat a.py"), DONE]
+    result, model = await play(turns, tmp_path)
+    assert (result.text, result.model) == ("All done.", "m-2026")
+    assert model.last == "exit code 0\nx = 1\n"
+
+
+async def test_the_model_first_hears_the_system_text_with_how_to_work_and_then_the_prompt(tmp_path):
+    _, model = await play([DONE], tmp_path, system="You fix bugs.", prompt="Fix it.")
+    system, prompt = model.heard[0]
+    assert isinstance(system, System)
+    assert system.text.startswith("You fix bugs.\n\nYou work in the folder /workspace ")
+    assert prompt == Prompt("Fix it.")
+
+
+async def test_what_the_gateway_counted_during_the_run_is_the_runs_usage(tmp_path):
+    door = TestDoor()
+    door.usage = Usage(2, 20, 2, 5)
+
+    class Counted(Spoken):
+        async def complete(self, messages, tools, alive):
+            door.usage += Usage(1, 10, 1, None)
+            return await super().complete(messages, tools, alive)
+
+    result = await loop_of(Counted([DONE])).run(request(), BareJail(tmp_path), door, Kept())
+    assert result.usage == Usage(1, 10, 1, None)
+
+
+async def test_a_phase_that_reads_is_refused_what_writes_and_told_what_there_is(tmp_path):
+    recorder = Kept()
+    turns = [call("run", command="touch x"), DONE]
+    _, model = await play(turns, tmp_path, recorder, access=Access.READ)
+    assert model.tools == ["read", "search", "list"]
+    assert model.last == "run is not open to you here: this work only reads. There are: read, search, list."
+    assert not list(tmp_path.iterdir())
+    assert recorder.of("tool.call")[0].data.decision == "deny"
+    assert recorder.outcomes("tool.result") == ["denied"]
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (call("grep", pattern="x"), "There is no tool named grep. There are: read, search, list, edit, write, run."),
+        (call("read"), "missing required field `path`"),
+        (call("read", path=3), "Expected `str`, got `int` - at `$.path`"),
+        (call("read", path="a", lines=3), "unknown field `lines`"),
+        (call("read", path="a", offset=0), "offset: integer (optional)"),
+        (Turn(calls=(Call("c", "read", '{"path": "a'),)), "Input data was truncated"),
+        (Turn(calls=(Call("c", "read", "null"),)), "Expected `object`, got `null`"),
+        (Turn(calls=(Call("c", "read", "[" * 100_000),)), "cannot be used"),
+        (Turn(), "Your answer was empty."),
+        (Turn("half a sen", stop=Stop.LENGTH), "cut off by its length limit"),
+    ],
+)
+async def test_what_cannot_be_used_is_explained_a_bounded_number_of_times(tmp_path, turn, said):
+    _, model = await play([turn] * (FORMAT_ERRORS - 1) + [DONE], tmp_path)
+    assert said in model.last
+    error = await fails([turn], tmp_path)
+    assert error.cause is Cause.ANSWER
+    assert "4 answers in a row" in error.what
+    assert said in error.why
+
+
+async def test_a_good_call_between_bad_ones_starts_the_count_anew(tmp_path):
+    turns = []
+    for n in range(8):
+        turns += [call("nonsense", n=n), call("nonsense", n=-n - 1), call("list", n, path=".", glob=str(n))]
+    result, _ = await play([*turns, DONE], tmp_path)
+    assert result.text == "All done."
+
+
+async def test_the_same_call_over_and_over_is_nudged_and_then_ends_the_run(tmp_path):
+    same = call("run", command="true")
+    _, model = await play([same] * 4 + [DONE], tmp_path)
+    assert model.last.endswith(
+        "[You have made this same call 4 times and learned nothing new. Do something else, or finish.]"
+    )
+    error = await fails([same], tmp_path)
+    assert (error.cause, error.code) == (Cause.ANSWER, "GW-MODEL-ANSWER")
+    assert "the same run call 6 times" in error.what
+
+
+async def test_turns_are_limited_and_the_model_is_told_near_the_end(tmp_path):
+    turns = [call("run", command=f"true {n}") for n in range(6)]
+    error = await fails(turns, tmp_path, limits=Limits(turns=6))
+    assert (error.cause, error.what) == (Cause.BUDGET, "the model was not done after 6 turns")
+    _, model = await play([*turns[:3], DONE], tmp_path, limits=Limits(turns=5))
+    told = [said.text.split("\n[")[1:] for said in model.heard[-1] if isinstance(said, Reply)]
+    assert told == [
+        [],
+        ["3 turns are left. Bring the work to an end.]"],
+        ["2 turns are left. Bring the work to an end.]"],
+    ]
+
+
+async def test_the_wall_clock_ends_a_run_in_the_middle_of_a_command_and_the_record_says_so(tmp_path):
+    recorder = Kept()
+    started = time.monotonic()
+    with pytest.raises(ProviderError) as raised:
+        await play([call("run", command="sleep 60")], tmp_path, recorder, limits=Limits(wall_seconds=0.5))
+    assert raised.value.cause is Cause.TIMEOUT
+    assert time.monotonic() - started < 10
+    assert recorder.outcomes("tool.result") == ["cancelled"]
+
+
+class Silent(Spoken):
+    """Shows `signs` signs of life, one every 0.1 s, and then none."""
+
+    def __init__(self, signs: int) -> None:
+        super().__init__([DONE])
+        self.signs = signs
+
+    async def complete(self, messages, tools, alive):
+        for _ in range(self.signs):
+            await asyncio.sleep(0.1)
+            alive()
+        if self.signs < 10:
+            await asyncio.sleep(60)
+        return DONE
+
+
+async def test_a_model_without_a_sign_of_life_is_given_up_but_a_slow_one_is_not(tmp_path):
+    limits = Limits(idle_seconds=0.4)
+    with pytest.raises(ProviderError, match="no sign of life from the model") as raised:
+        await loop_of(Silent(2)).run(request(limits=limits), BareJail(tmp_path), TestDoor(), Kept())
+    assert raised.value.cause is Cause.TIMEOUT
+    result = await loop_of(Silent(10)).run(request(limits=limits), BareJail(tmp_path), TestDoor(), Kept())
+    assert result.text == "All done."
+
+
+async def test_a_time_out_of_the_models_own_is_not_taken_for_ours(tmp_path):
+    class Tired(Spoken):
+        async def complete(self, messages, tools, alive):
+            raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        await loop_of(Tired([])).run(request(), BareJail(tmp_path), TestDoor(), Kept())
+
+
+async def test_a_content_filter_is_a_refusal(tmp_path):
+    assert (await fails([Turn("no", stop=Stop.FILTER)], tmp_path)).cause is Cause.REFUSAL
+
+
+async def test_a_structured_answer_is_asked_for_checked_and_returned(tmp_path):
+    result, model = await play([Turn('```json\n{"ok": true}\n```')], tmp_path, schema=SCHEMA)
+    assert result.answer == {"ok": True}
+    assert model.heard[0][1].text.endswith('"required":["ok"]}')
+
+
+async def test_a_wrong_answer_is_sent_back_with_its_fault_twice_at_most(tmp_path):
+    wrong = Turn('{"ok": "yes"}')
+    result, model = await play([wrong] * (ANSWERS - 1) + [Turn('{"ok": false}')], tmp_path, schema=SCHEMA)
+    assert result.answer == {"ok": False}
+    assert "$.ok: 'yes' is not of type 'boolean'" in model.last
+    error = await fails([wrong], tmp_path, schema=SCHEMA)
+    assert (error.cause, error.what) == (Cause.ANSWER, "no usable answer in 3 tries")
+    assert "$.ok" in error.why
+
+
+async def test_without_a_schema_an_answer_is_only_text(tmp_path):
+    result, _ = await play([Turn('{"ok": true}')], tmp_path)
+    assert result.answer is None
+
+
+async def test_the_conversation_gives_every_call_one_reply_in_order(tmp_path):
+    (tmp_path / "a").write_text("A")
+    calls = (
+        make("read", 1, path="a"),
+        make("write", 2, path="b", content="B"),
+        make("read", 3, path="b"),
+        make("no", 4),
+    )
+    _, model = await play([Turn(calls=calls), DONE], tmp_path)
+    replies = [said for said in model.heard[-1] if isinstance(said, Reply)]
+    assert [reply.call_id for reply in replies] == ["c1", "c2", "c3", "c4"]
+    assert replies[2].text == "     1\tB"

@@ -1,0 +1,115 @@
+"""The search program, run as it is run for agents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from runners.loop.beneath import Beneath
+from runners.loop.errors import ToolFault
+from runners.loop.search import Query, search
+
+
+async def find(root, pattern, *, seconds=20.0, **changes):
+    base = Query(pattern=pattern, path=".", glob="", literal=False, ignore_case=False, limit=100)
+    with Beneath(root) as files:
+        return await search(files, {**base, **changes}, seconds)  # type: ignore[typeddict-item]
+
+
+def children():
+    return [path.read_text() for path in Path("/proc/self/task").glob("*/children") if path.read_text()]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.py").write_text("import os\nx = 1\n")
+    (tmp_path / "src/b.txt").write_text("Import everything\r\nplain (text)\r\n")
+    (tmp_path / "top.py").write_text("import sys\n")
+    return tmp_path
+
+
+async def test_matching_lines_come_with_path_and_number(tree):
+    assert await find(tree, "^import") == "top.py:1: import sys\nsrc/a.py:1: import os"
+
+
+async def test_a_search_can_be_narrowed_by_folder_file_glob_and_case(tree):
+    assert await find(tree, "import", path="src") == "src/a.py:1: import os"
+    assert await find(tree, "import", path="top.py") == "top.py:1: import sys"
+    assert await find(tree, "import", glob="*.txt", ignore_case=True) == "src/b.txt:1: Import everything"
+    assert await find(tree, "n (t", literal=True) == "src/b.txt:2: plain (text)"
+    assert await find(tree, "nothing such") == "no match"
+
+
+async def test_what_cannot_be_searched_is_counted_or_passed_over(tree):
+    (tree / "huge").write_bytes(b"import\n" * 400_000)
+    (tree / "binary").write_bytes(b"import\0\n")
+    (tree / "link").symlink_to("/etc/passwd")
+    os.mkfifo(tree / "pipe")
+    (tree / ".git").mkdir()
+    (tree / ".git/config").write_text("import = secret")
+    answer = await find(tree, "import|root")
+    assert answer.startswith("top.py:1: import sys\nsrc/a.py:1: import os\n[1 file(s) not searched")
+
+
+async def test_many_matches_and_long_lines_are_cut_with_a_note(tree):
+    (tree / "many").write_text("needle\n" * 50 + "needle" + "x" * 5_000)
+    answer = await find(tree, "needle", limit=10)
+    assert answer.count("needle") == 10
+    assert answer.endswith("[more than 10 matches: narrow the pattern, the path or the glob]")
+    assert (await find(tree, "needlex")).endswith("[line cut]")
+
+
+@pytest.mark.parametrize("pattern", ["(", "*x", "(?P<n>a)(?P<n>b)", "a{9999999999}"])
+async def test_a_bad_expression_is_explained(tree, pattern):
+    with pytest.raises(ToolFault, match="not a regular expression"):
+        await find(tree, pattern)
+
+
+async def test_a_path_outside_is_refused_in_the_program_too(tree):
+    with pytest.raises(ToolFault, match=r"`\.\.` is not allowed"):
+        await find(tree, "x", path="../..")
+
+
+async def test_an_expression_without_end_is_killed_and_holds_nobody_up(tree):
+    """The loop goes on ticking meanwhile: `re` in this process would hold the interpreter lock."""
+    (tree / "trap").write_text("a" * 40 + "!")
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    started = time.monotonic()
+    with pytest.raises(ToolFault, match="took more than 1 s"):
+        await find(tree, "(a+)+$", seconds=1)
+    ticking.cancel()
+    assert time.monotonic() - started < 5
+    assert ticks > 10
+
+
+async def test_a_cancelled_search_leaves_no_process(tree):
+    (tree / "trap").write_text("a" * 40 + "!")
+    task = asyncio.create_task(find(tree, "(a+)+$"))
+    await asyncio.sleep(0.3)
+    assert children()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not children()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to drop")
+async def test_as_root_the_program_reads_as_the_owner_of_the_worktree(tree):
+    (tree / "closed").write_text("import secret")
+    (tree / "closed").chmod(0o600)
+    for path in (tree, tree / "src", tree / "src/a.py", tree / "top.py"):
+        os.chown(path, 64_001, 64_001)
+    assert "secret" not in await find(tree, "import")
