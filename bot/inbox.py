@@ -29,8 +29,8 @@ MAX_TRIES: Final = 5
 DEAD_MAX: Final = 1_000  # letters kept for a person to look at
 RECLAIM_MS: Final = 60_000  # a letter nobody finished within this is handed out again
 
-SCRIPT: Final = Path(__file__).with_suffix(".lua").read_bytes()
-SCRIPT_ID: Final = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
+SCRIPT: Final = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
+SCRIPT_ID: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
 
 Answer = Literal["accepted", "duplicate", "full"]
 ANSWERS: Final[dict[bytes, Answer]] = {b"accepted": "accepted", b"duplicate": "duplicate", b"full": "full"}
@@ -86,7 +86,7 @@ class Inbox:
     """Store deliveries before they are answered, and hand each out until it is done or dead.
 
     All that is offered while one round trip to Redis is under way shares the next (group commit): with
-    `appendfsync always` they also share one fsync.
+    `appendfsync always` they also share one fsync. The client must not decode what Redis says.
     """
 
     def __init__(self, redis: Redis, limit: int, *, reclaim_ms: int = RECLAIM_MS) -> None:
@@ -109,7 +109,7 @@ class Inbox:
     async def read(self, consumer: str, block_ms: int, count: int) -> list[Letter]:
         """Take up to `count` letters: first those that somebody took and did not finish, then new ones.
 
-        Waits up to `block_ms` milliseconds for new ones (0 does not wait).
+        Waits up to `block_ms` milliseconds for new ones (0 does not wait); keep it below the client's socket time-out.
         """
         await self._ensure_group()
         if time.monotonic() >= self._next_reclaim:
@@ -138,27 +138,28 @@ class Inbox:
 
     async def _commit(self, batch: Sequence[tuple[Delivery, asyncio.Future[Answer]]]) -> None:
         try:
-            replies = await self._claim([delivery for delivery, _ in batch])
-        except (RedisError, OSError) as error:
+            answers = await self._claim([delivery for delivery, _ in batch])
+        except (RedisError, OSError, KeyError) as error:  # KeyError: it said something else
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(_away(error))
             return
-        for (_, answer), reply in zip(batch, replies, strict=True):
+        for (_, answer), reply in zip(batch, answers, strict=True):
             if not answer.done():  # else the forge hung up meanwhile
-                answer.set_result(ANSWERS[reply])
+                answer.set_result(reply)
 
-    async def _claim(self, deliveries: Sequence[Delivery]) -> list[bytes]:
+    async def _claim(self, deliveries: Sequence[Delivery]) -> list[Answer]:
         """Run the script for a batch; the answers in its order."""
-        words: list[str | bytes | int] = [1 + len(deliveries), INBOX]
-        words += [delivery.claim for delivery in deliveries]
-        words += [self._limit, CLAIM_SECONDS]
+        words: list[Any] = [INBOX, *(delivery.claim for delivery in deliveries), self._limit, CLAIM_SECONDS]
         for delivery in deliveries:
             words += structs.astuple(delivery)
+        keys = 1 + len(deliveries)
+        replies: Any
         try:
-            return await self._redis.execute_command("EVALSHA", SCRIPT_ID, *words)
+            replies = await self._redis.evalsha(SCRIPT_ID, keys, *words)
         except NoScriptError:  # Redis was restarted: it forgets scripts
-            return await self._redis.execute_command("EVAL", SCRIPT, *words)
+            replies = await self._redis.eval(SCRIPT, keys, *words)
+        return [ANSWERS[reply] for reply in replies]
 
     async def _ensure_group(self) -> None:
         try:
@@ -189,7 +190,7 @@ class Inbox:
         transaction = self._redis.pipeline(transaction=True)
         transaction.set(letter.delivery.claim, claim, ex=CLAIM_SECONDS)
         if claim == "failed":
-            entry = {**structs.asdict(letter.delivery), "reason": reason, "tries": letter.tries}
+            entry: dict[Any, Any] = {**structs.asdict(letter.delivery), "reason": reason, "tries": letter.tries}
             transaction.xadd(DEAD, entry, maxlen=DEAD_MAX, approximate=True)
         transaction.xack(INBOX, GROUP, letter.stream_id)
         transaction.xdel(INBOX, letter.stream_id)

@@ -7,6 +7,8 @@ from typing import Final
 
 from bot.audit.keys import InstanceKey, VKey
 from bot.model.errors import GatewrightError
+from bot.settings import Settings
+from bot.settings_file import data_dir
 
 FOLDER: Final = "keys"
 
@@ -19,6 +21,11 @@ def instance_key(data: Path, name: str) -> InstanceKey:
 def runner_key(data: Path, name: str) -> InstanceKey:
     """Load or make the key of this machine's workers; control must hold its public half."""
     return _pair(data / FOLDER / "runner.key", f"{name}.runner")
+
+
+def ensure_runner_key(settings: Settings) -> None:
+    """Make this machine's worker key unless it is there."""
+    runner_key(data_dir(settings), settings.server.instance)
 
 
 def runner_public(data: Path) -> bytes:

@@ -18,6 +18,7 @@ from bot.forges.local import HOST, LocalForge
 from bot.forges.protocol import Forge
 from bot.inbox import Inbox
 from bot.keyring import instance_key
+from bot.model.errors import UsageError
 from bot.model.event import ForgeKind
 from bot.settings import Settings
 from bot.settings_file import data_dir
@@ -66,3 +67,14 @@ async def run_control(settings: Settings, url: str) -> None:
         loop.add_signal_handler(number, control.stop)
     await control.run()
     await control.desk.redis.aclose()
+
+
+def control(settings: Settings) -> None:
+    """Run control alone, against the Redis that the settings name."""
+    if settings.redis.url == "embedded":
+        raise UsageError(
+            "GW-REDIS-EMBEDDED",
+            "control alone cannot use the embedded Redis",
+            fix="use `gatewright up`, or set redis.url to redis://, rediss:// or unix://",
+        )
+    asyncio.run(run_control(settings, settings.redis.url))

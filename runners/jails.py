@@ -57,7 +57,7 @@ class Jails:
     async def fresh(self, worktree: Worktree, commit: str) -> AsyncIterator[Jail]:
         """Open a jail over a new tree of a commit; both are gone afterwards."""
         self._count += 1
-        tree = self._directory / f"fresh-{self._count}"
+        tree = passage(self._directory) / f"fresh-{self._count}"
         try:
             async with AsyncExitStack() as opened:
                 yield self._make(await worktree.checkout(commit, tree), opened)

@@ -26,11 +26,11 @@ CLAIM_SECONDS = 14 * 24 * 3600  # as long as the order itself
 def run(task: str, attempt: int) -> None:
     """Carry out one attempt in a work-horse; an attempt that is not ordered, or runs already, is left alone."""
     handed = take()
-    asyncio.run(_run(Site(handed.settings, handed.slot), Names(task, attempt)))
+    asyncio.run(carry_out(Site(handed.settings, handed.slot), Names(task, attempt)))
 
 
-async def _run(site: Site, names: Names) -> None:
-    """(1) Read the order and its signature. (2) Look at the fence. (3) Claim the attempt. (4) Perform."""
+async def carry_out(site: Site, names: Names) -> None:
+    """Take an attempt up: (1) read the order and its signature, (2) look at the fence, (3) claim, (4) perform."""
     log = structlog.get_logger().bind(task=names.task, attempt=names.attempt)
     redis = Redis.from_url(site.settings.redis.url, health_check_interval=30)
     try:

@@ -96,7 +96,8 @@ class Workbench:
             raise ValueError(f"{self.order.step} asks no model")
         agent = await self._hire()
         if self._runs is None:
-            self._runs = first_run(self.order, len(await self.work()))
+            done = {work.step for work in await self.work()} - {0}
+            self._runs = first_run(self.order, len(done))
         request = Request(
             phase=phase,
             model=agent.route.model,
@@ -280,12 +281,12 @@ def recordable(path: str) -> str:
     return f"{path[:180]}...{hashlib.sha256(path.encode()).hexdigest()}"
 
 
-def first_run(order: Order, commits: int) -> int:
-    """Count the runs of this phase that came before, as far as the order shows them."""
+def first_run(order: Order, done: int) -> int:
+    """Count the runs of this phase that came before, as far as the order and the steps done show them."""
     before = {
         Step.SPEC: order.spec.rev if order.spec else 0,
         Step.PLANNING: order.plan.rev if order.plan else 0,
-        Step.CODING: commits,
+        Step.CODING: done,
         Step.QA: order.round - 1,
         Step.QA_FIXER: max(order.round - 2, 0),  # the first fix belongs to the round after the first QA
     }

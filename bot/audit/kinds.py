@@ -422,6 +422,7 @@ KINDS: Final[dict[str, type[Data]]] = {
 WORKER_KINDS: Final = frozenset(
     {
         "spec.set", "plan.set", "attempt.ended", "model.call", "model.result", "tool.call", "tool.result",
-        "command.run", "file.change", "commit.intent", "commit.made", "test.run", "qa.verdict", "progress", "pushed", "gate",
+        "command.run", "file.change", "commit.intent", "commit.made", "test.run", "qa.verdict", "progress", "pushed",
+        "gate",
     }
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.audit import place
 from bot.audit.blobs import Blobs
-from bot.audit.checks import calls, chain, gates, history, payloads, work
+from bot.audit.checks import calls, chain, documents, gates, history, payloads, work
 from bot.audit.kinds import TaskClosed, TaskOpened
 from bot.audit.objects import ObjectAltered, ObjectMissing
 from bot.audit.place import Found
@@ -59,10 +59,13 @@ def judge(found: Found, blobs: Blobs | None = None) -> Verdict:
 
 
 def _meaning(entries: Sequence[Entry], found: Found, blobs: Blobs | None, sheet: Sheet) -> None:
-    gates.check(entries, found.folder, sheet)
+    passed = gates.check(entries, sheet)
     calls.check(entries, sheet)
-    work.check(entries, found.folder, sheet)
-    payloads.check(entries, found.folder, blobs, sheet)
+    done = work.check(entries, sheet)
+    bound = payloads.check(entries, found.folder, blobs, sheet)
+    drafts = {gate.value: draft.sha256 for gate, draft in passed.drafts.items()}
+    documents.check(found.folder, drafts, [gate.value for gate in passed.passed], done.judged, bound, sheet)
+    gates.summarise(passed, sheet)
     if found.objects is not None:
         try:
             history.check(entries, found.objects, found.tip, sheet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from functools import cache
@@ -50,7 +51,10 @@ def read(body: str) -> Layout:
     lines = text.split("\n")
     kinds = [Kind.OTHER] * len(lines)
     blocks: list[tuple[int, str]] = []
+    unseen_from = len(lines)
     for token in _parser().parse(text):
+        if token.type == "html_block" and token.map and _left_open(token.content):
+            unseen_from = min(unseen_from, token.map[0])
         if token.level or not token.map:
             continue
         start, end = token.map
@@ -62,7 +66,8 @@ def read(body: str) -> Layout:
             kinds[start + number] = Kind.OTHER
     for start, end in _quotations(lines, kinds):
         kinds[start:end] = [Kind.QUOTE] * (end - start)
-    return Layout(lines, kinds, blocks)
+    kinds[unseen_from:] = [Kind.HIDDEN] * (len(lines) - unseen_from)
+    return Layout(lines, kinds, [block for block in blocks if block[0] < unseen_from])
 
 
 def hidden_spans(text: str) -> Iterator[tuple[int, int, bool]]:
@@ -102,6 +107,12 @@ def _kind(token: Token) -> Kind:
         case "html_block" if token.content.lstrip().startswith("<!--"):
             return Kind.HIDDEN
     return Kind.OTHER
+
+
+def _left_open(content: str) -> bool:
+    """Tell whether a browser would read all that follows as part of this piece of HTML."""
+    content = re.sub("<!--.*?-->", "", content, flags=re.DOTALL)
+    return "<!--" in content or content.rfind("<") > content.rfind(">") or content.count('"') % 2 == 1
 
 
 def _runs(kinds: Sequence[Kind], wanted: Kind) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
 from bot.model.errors import GatewrightError
@@ -151,7 +152,7 @@ def _sections(lines: Sequence[Line], names: Sequence[str]) -> tuple[str, dict[st
     known = {name.lower(): name for name in names}
     starts = [index for index, line in enumerate(lines) if (head := line.heading) and head[0] <= 2]
     sections: dict[str, Section] = {}
-    for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, stop in pairwise([*starts, len(lines)]):
         level, words = lines[start].heading or (0, "")
         number = lines[start].number
         if level == 1:

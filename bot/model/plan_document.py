@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -87,7 +88,7 @@ def _cut_steps(cut: Outline, section: Section | None) -> list[tuple[Line, tuple[
         raise DocumentError(section.line, f"{len(starts)} steps", f"1 to {MAX_ENTRIES} headings `### 1. what to do`")
     if stray := next((line for line in body[: starts[0]] if line.text), None):
         raise DocumentError(stray.number, "text before the first step", "`### 1. what to do`")
-    return [(body[a], body[a + 1 : b]) for a, b in zip(starts, [*starts[1:], len(body)], strict=True)]
+    return [(body[a], body[a + 1 : b]) for a, b in pairwise([*starts, len(body)])]
 
 
 def _step(number: int, head: Line, body: Sequence[Line]) -> PlanStep:

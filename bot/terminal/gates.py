@@ -71,19 +71,19 @@ class Person:
                 return answer
 
     def _answer(self, letter: str, task: Task, gate: Gate, text: str) -> str | None:
-        if letter == "v":
-            self._screen.show(text, is_diff=gate is Gate.CHANGE)
-            return None
-        if letter == "a":
-            return approve(task, gate)
-        if letter == "j":
-            return f"/gatewright reject {self._screen.ask('why? ') or ''}".rstrip()
-        if letter == "f" and gate is Gate.CHANGE:
-            return self._with_words("fix", "what is to be mended? ")
-        if letter == "r" and gate is not Gate.CHANGE:
-            return self._with_words("revise", "what should change? ")
-        if letter == "e" and gate is not Gate.CHANGE:
-            return edited(text)
+        match letter, gate:
+            case "v", _:
+                self._screen.show(text, is_diff=gate is Gate.CHANGE)
+            case "a", _:
+                return approve(task, gate)
+            case "j", _:
+                return f"/gatewright reject {self._screen.ask('why? ') or ''}".rstrip()
+            case "f", Gate.CHANGE:
+                return self._with_words("fix", "what is to be mended? ")
+            case "r", Gate.SPEC | Gate.PLAN:
+                return self._with_words("revise", "what should change? ")
+            case "e", Gate.SPEC | Gate.PLAN:
+                return edited(text)
         return None
 
     def _with_words(self, verb: str, question: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a person sees: colour and Markdown on a terminal, one line an event elsewhere; results to stdout, talk to stderr."""
+"""What a person sees: colour and Markdown on a terminal, one line an event elsewhere; all of it talk, on stderr."""
 
 from __future__ import annotations
 

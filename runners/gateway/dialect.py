@@ -129,10 +129,10 @@ class Pieces:
             self._left -= len(text)
 
     def json(self) -> bytes:
-        """Encode what was put together, in order."""
+        """Encode what was put together, in order; empty where nothing was said."""
         parts = []
         for _, (head, texts) in sorted(self._parts.items()):
             key = "arguments" if "tool" in head else "text"
             if texts or "tool" in head:
                 parts.append({**head, key: "".join(texts)})
-        return msgspec.json.encode({"content": parts, "truncated": self._left <= 0})
+        return msgspec.json.encode({"content": parts, "truncated": self._left <= 0}) if parts else b""

@@ -14,7 +14,7 @@ from runners.gateway.errors import Denied
 
 BODY_MAX: Final = 32 << 20  # bytes; what the Messages API itself accepts
 ALIASES: Final = {
-    alias: re.compile(rf"^claude-(?:[0-9][0-9-]*-)?{alias}(?:-[0-9][0-9-]*)?$") for alias in ("sonnet", "opus", "haiku")
+    alias: re.compile(rf"claude-(?:[0-9][0-9-]*-)?{alias}(?:-[0-9][0-9-]*)?") for alias in ("sonnet", "opus", "haiku")
 }
 
 
@@ -79,4 +79,4 @@ def model_of(fields: Fields, routed: str) -> str:
 def allows(routed: str, asked: str) -> bool:
     """Tell whether a model is the routed one; an alias such as `sonnet` stands for every version of its family."""
     family = ALIASES.get(routed)
-    return asked == routed or bool(family and family.match(asked))
+    return asked == routed or bool(family and family.fullmatch(asked))

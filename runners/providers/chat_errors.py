@@ -76,6 +76,8 @@ def _cause(error: OpenAIError) -> Cause:
 
 def by_status(status: int, said: str) -> Cause:
     """Judge an HTTP status and what the body said."""
+    if "GW-GATEWAY-MODEL" in said:
+        return Cause.MODEL
     if status in (400, 413, 422):
         return _by_words(said, too_large=status == 413)
     if status == 429 and _QUOTA.search(said):

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 INSIDE: Final = "/opt/rt/claude"
 HOME: Final = "/home/agent"
-MESSAGE_MAX: Final = 64 << 20  # bytes of one message of the runtime; the SDK's own bound of 1 MiB ends a run on a large file
+MESSAGE_MAX: Final = (
+    64 << 20
+)  # bytes of one message of the runtime; the SDK's own bound of 1 MiB ends a run on a large file
 HOOK_SECONDS: Final = 30.0
 ARGUMENT_MAX: Final = 128 << 10  # bytes of one argument, by the kernel (MAX_ARG_STRLEN)
 
@@ -65,7 +67,9 @@ def create_client(request: Request, cli: Path, tools: Tools, stderr: Callable[[s
 async def _allow(_name: str, _input: dict[str, Any], _context: Any) -> Any:
     from claude_agent_sdk import PermissionResultAllow  # noqa: PLC0415
 
-    return PermissionResultAllow()  # the list of tools and the jail confine; a model's paths and commands need no third guess
+    return (
+        PermissionResultAllow()
+    )  # the list of tools and the jail confine; a model's paths and commands need no third guess
 
 
 class ClaudeProvider:
@@ -116,7 +120,9 @@ class Session:
                 await client.connect()
                 return await self._converse(client)
         except TimeoutError as problem:
-            over = f"{limits.wall_seconds:.0f} s in all" if wall.expired() else f"{limits.idle_seconds:.0f} s of silence"
+            over = (
+                f"{limits.wall_seconds:.0f} s in all" if wall.expired() else f"{limits.idle_seconds:.0f} s of silence"
+            )
             raise error(Cause.TIMEOUT, clock=over, why=self._tail()) from problem
         except GatewrightError:
             raise
@@ -182,7 +188,7 @@ class Session:
 
 
 def environment(limits: Limits, gateway_url: str, token: str, retries: int) -> dict[str, str]:
-    """Say what the runtime finds in its environment: the door, a home that ends with the jail, nothing that calls out."""
+    """Say what the runtime finds: the door, a home that ends with the jail, and nothing that calls out."""
     return {
         "ANTHROPIC_BASE_URL": gateway_url,
         "ANTHROPIC_API_KEY": token,
@@ -223,4 +229,6 @@ def _check_arguments(request: Request) -> None:
     """Refuse what the kernel would: instructions and schema travel as one argument each."""
     largest = max(len(request.system.encode()), len(msgspec.json.encode(request.schema)))
     if largest >= ARGUMENT_MAX:
-        raise error(Cause.CONTEXT, why=f"instructions of {largest} bytes exceed the {ARGUMENT_MAX} a command line takes")
+        raise error(
+            Cause.CONTEXT, why=f"instructions of {largest} bytes exceed the {ARGUMENT_MAX} a command line takes"
+        )

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from claude_agent_sdk import ResultMessage
 
 QUOTA: Final = re.compile(r"credit balance|quota|billing|usage limit", re.IGNORECASE)
-CONTEXT: Final = re.compile(r"prompt is too long|context (window|length)|exceeds? the maximum.{0,30}tokens", re.IGNORECASE)
+CONTEXT: Final = re.compile(
+    r"prompt is too long|context (window|length)|exceeds? the maximum.{0,30}tokens", re.IGNORECASE
+)
 GATEWAY: Final = {"GW-GATEWAY-MODEL": Cause.MODEL, "GW-GATEWAY-SLOW": Cause.TIMEOUT}
 WHY_MAX: Final = 600  # characters
 

@@ -89,7 +89,12 @@ class ScriptedModel:
         self._played = 0
         self._heard = 0
 
-    async def complete(self, messages: Sequence[Message], _tools: Sequence[Tool], alive: Callable[[], None]) -> Turn:
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool],  # noqa: ARG002 - a recording calls what it calls; the loop refuses what is not offered
+        alive: Callable[[], None],
+    ) -> Turn:
         """Play the next answer; raises ProviderError ANSWER where there is none."""
         data = {"attempt": self._door.attempt, "call": self._door.number()}
         asked = {**data, "provider": "scripted", "model": self._request.model}

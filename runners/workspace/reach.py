@@ -18,7 +18,7 @@ def blocked(path: Path, uid: int | None, groups: tuple[int, ...] = ()) -> Path |
 
     Judges by mode bits; an access control list that grants more is not seen. `uid` None means ourselves.
     """
-    for directory in reversed(path.resolve().parents):
+    for directory in reversed((path.parent.resolve() / path.name).parents):
         if uid is None:
             if not os.access(directory, os.X_OK):
                 return directory

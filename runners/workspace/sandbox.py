@@ -63,7 +63,8 @@ class Sandbox:
         shelf = stock(directory)
         cache = cache or directory.resolve().parent / "runtimes"
         uid, group = launch.uid_of(table, slot), (table.user,)
-        for path in (worktree, shelf / "init.sh", *([objects] if objects else []), *([socket] if socket else [])):
+        # Something in the worktree: its own directory must let the jail's user in as well.
+        for path in (worktree / ".git", shelf / "init.sh", *([objects] if objects else []), *([socket] if socket else [])):
             reach.require(path, uid, group)
         binds = [Path(bind).expanduser().absolute() for bind in table.binds]
         shown = tuple((reach.readable(bind, cache, uid, group), str(bind)) for bind in binds)

@@ -26,6 +26,14 @@ class Survey(msgspec.Struct):
     deep: list[str]
 
 
+class Candidates(msgspec.Struct):
+    """What differs from the index: to take away, to read in, and to leave alone with a reason."""
+
+    gone: list[str] = []
+    present: list[str] = []
+    strays: list[Stray] = []
+
+
 async def stage(git: Git, caps: Caps) -> list[Stray]:
     """Bring the index in line with the tree, all but what may not be read; return what was left out."""
     assert git.work_tree is not None  # noqa: S101 - a worktree's git
@@ -36,11 +44,11 @@ async def stage(git: Git, caps: Caps) -> list[Stray]:
     strays = [Stray(Rule.SPECIAL, path, "is no file") for path in await _unignored(git, survey.special)]
     strays += [Stray(Rule.NAME, path, "lies too deep") for path in survey.deep]
     known = {stray.path for stray in strays}
-    staged, left = _sort(git.work_tree, [name for name in names if name not in known], survey, caps)
-    strays += left
-    content = b"".join(os.fsencode(name) + b"\0" for name in staged)
-    await git.run("update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=content)
-    return strays
+    found = _sort(git.work_tree, [name for name in names if name not in known], survey, caps)
+    # Removals first: a folder may stand where a file was.
+    await git.run("update-index", "--force-remove", "-z", "--stdin", input=_joined(found.gone))
+    await git.run("update-index", "--add", "--replace", "-z", "--stdin", input=_joined(found.present))
+    return strays + found.strays
 
 
 def look(tree: Path, most: int) -> Survey:
@@ -106,45 +114,46 @@ def _listed(path: Path) -> list[os.DirEntry[str]]:
         return list(found)
 
 
-def _sort(tree: Path, names: list[str], survey: Survey, caps: Caps) -> tuple[list[str], list[Stray]]:
-    staged: list[str] = []
-    strays: list[Stray] = []
-    total = 0
+def _sort(tree: Path, names: list[str], survey: Survey, caps: Caps) -> Candidates:
+    found, total = Candidates(), 0
     for name in names:
-        if name.endswith("/"):
-            strays.append(Stray(Rule.EMBEDDED, name.rstrip("/"), "is a repository of its own"))
+        if name.endswith("/") or (name in survey.directories and os.path.lexists(tree / name / ".git")):
+            found.strays.append(Stray(Rule.EMBEDDED, name.rstrip("/"), "is a repository of its own"))
+        elif (size := _size(tree, name, survey)) is None:
+            found.gone.append(name)
         elif wrong := judge_name(name):
-            strays.append(Stray(wrong[0], name, wrong[1]))
-        elif (size := _size(tree, name, survey)) > caps.file_bytes:
-            strays.append(Stray(Rule.SIZE, name, f"has {size} bytes, {caps.file_bytes} are allowed"))
+            found.strays.append(Stray(wrong[0], name, wrong[1]))
+        elif size > caps.file_bytes:
+            found.strays.append(Stray(Rule.SIZE, name, f"has {size} bytes, {caps.file_bytes} are allowed"))
         elif total + size > caps.total_bytes:
-            strays.append(Stray(Rule.SIZE, name, f"goes beyond {caps.total_bytes} bytes in all"))
+            found.strays.append(Stray(Rule.SIZE, name, f"goes beyond {caps.total_bytes} bytes in all"))
         else:
             total += size
-            staged.append(name)
-    return staged, strays
+            found.present.append(name)
+    return found
 
 
-def _size(tree: Path, name: str, survey: Survey) -> int:
-    """Measure a regular file that no link leads to, and make it readable; everything else counts as nothing."""
-    if name.rpartition("/")[0] not in survey.directories:
-        return 0
+def _size(tree: Path, name: str, survey: Survey) -> int | None:
+    """Measure what stands at a path and make it readable, None where nothing does that could be committed."""
+    if name.rpartition("/")[0] not in survey.directories or name in survey.directories:
+        return None  # behind a link, or a folder in a file's place
     try:
         found = (tree / name).lstat()
-        if not stat.S_ISREG(found.st_mode):
-            return 0
-        if not found.st_mode & stat.S_IRUSR and found.st_uid == os.geteuid():
-            (tree / name).chmod(stat.S_IMODE(found.st_mode) | stat.S_IRUSR)
     except FileNotFoundError:
-        return 0
+        return None
+    if stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IRUSR and found.st_uid == os.geteuid():
+        (tree / name).chmod(stat.S_IMODE(found.st_mode) | stat.S_IRUSR)
     return found.st_size
+
+
+def _joined(names: list[str]) -> bytes:
+    return b"".join(os.fsencode(name) + b"\0" for name in names)
 
 
 async def _unignored(git: Git, paths: list[str]) -> list[str]:
     if not paths:
         return []
-    content = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    outcome = await git.call("check-ignore", "-z", "--stdin", input=content)
+    outcome = await git.call("check-ignore", "-z", "--stdin", input=_joined(paths))
     ignored = {os.fsdecode(name) for name in outcome.out.split(b"\0")}
     return [path for path in paths if path not in ignored]
 

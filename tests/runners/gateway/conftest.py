@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,6 +37,12 @@ class Bench:
         body = {"model": "claude-test-1", "messages": [{"role": "user", "content": "hello"}], **fields}
         return await self.client.post(path, json=body, headers={"x-api-key": self.door.token})
 
+    async def asked(self) -> None:
+        """Wait until a request has reached the model."""
+        async with asyncio.timeout(10):
+            while not self.model.requests:  # noqa: ASYNC110 - the simulator keeps a plain list
+                await asyncio.sleep(0.01)
+
 
 Opener = Callable[..., Any]
 
@@ -54,7 +61,7 @@ def recorder() -> ListRecorder:
 
 
 @pytest.fixture
-async def bench(directory: Path, recorder: ListRecorder) -> AsyncIterator[Opener]:
+def bench(directory: Path, recorder: ListRecorder) -> Opener:
     """Open a bench for a script; `upstream` replaces fields of where the calls go."""
 
     @asynccontextmanager
@@ -76,4 +83,4 @@ async def bench(directory: Path, recorder: ListRecorder) -> AsyncIterator[Opener
             )
             yield Bench(server, door, recorder, client)
 
-    yield open_bench
+    return open_bench

@@ -1,4 +1,4 @@
-"""Small real parts for tests of the loop: a jail that is only a subprocess, a door, a model that says what it is told."""
+"""Small real parts for tests of the loop: a jail that is only a subprocess, a door, a model that can be told."""
 
 from __future__ import annotations
 
@@ -31,10 +31,8 @@ class Kept(ListRecorder):
         return [record.blobs[name].decode() for record in self.of(kind) if name in record.blobs]
 
 
-class TestDoor:
+class PlainDoor:
     """A door without a gateway behind it, for models that need none."""
-
-    __test__ = False
 
     def __init__(self, attempt: int = 7) -> None:
         self.attempt = attempt
@@ -136,5 +134,5 @@ async def play(
 ) -> tuple[Result, Spoken]:  # fmt: skip
     model = Spoken(turns)
     recorder = recorder or Kept()
-    result = await loop_of(model, kinds).run(request(**changes), BareJail(worktree), TestDoor(), recorder)
+    result = await loop_of(model, kinds).run(request(**changes), BareJail(worktree), PlainDoor(), recorder)
     return result, model

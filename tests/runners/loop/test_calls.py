@@ -143,7 +143,7 @@ async def test_text_that_is_no_unicode_is_recorded_all_the_same(tmp_path):
     turn = Turn(calls=(Call("c", "read", '{"path": "\ud800"}'),))
     _, model = await play([turn, DONE], tmp_path, recorder)
     assert recorder.blob("tool.call", "args") == ['{"path": "?"}']
-    assert "cannot be used" in model.last
+    assert model.last == "?: no such file or folder."
 
 
 def test_the_real_tools_say_which_of_them_only_read():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.loop.excerpt import bounded, numbered
@@ -17,6 +17,7 @@ def test_head_and_tail_of_a_long_text_stay_and_the_cut_is_counted():
     assert text == "H" * 60 + "\n[... 1,900 bytes left out ...]\n" + "T" * 40
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400), st.integers(min_value=60, max_value=300))
 def test_what_is_shown_is_never_longer_than_the_limit(text, limit):
     assert len(bounded(text, limit).encode(errors="replace")) <= limit
@@ -38,6 +39,7 @@ def test_a_long_line_is_cut():
     assert numbered("x" * 2_500, 1, 1, 99_999).endswith("x [500 characters cut]")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab\n\r", max_size=60), st.integers(1, 5))
 def test_reading_on_by_the_named_offset_shows_every_line_once(text, step):
     seen, offset = [], 1

@@ -12,7 +12,7 @@ from runners.loop.loop import ANSWERS, FORMAT_ERRORS
 from runners.loop.protocol import Call, Prompt, Reply, Stop, System, Turn
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause, Limits
-from tests.runners.loop.parts import BareJail, Kept, Spoken, TestDoor, call, loop_of, make, play, request
+from tests.runners.loop.parts import BareJail, Kept, Spoken, PlainDoor, call, loop_of, make, play, request
 
 DONE = Turn("All done.", model="m-2026")
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
@@ -41,7 +41,7 @@ async def test_the_model_first_hears_the_system_text_with_how_to_work_and_then_t
 
 
 async def test_what_the_gateway_counted_during_the_run_is_the_runs_usage(tmp_path):
-    door = TestDoor()
+    door = PlainDoor()
     door.usage = Usage(2, 20, 2, 5)
 
     class Counted(Spoken):
@@ -149,9 +149,9 @@ class Silent(Spoken):
 async def test_a_model_without_a_sign_of_life_is_given_up_but_a_slow_one_is_not(tmp_path):
     limits = Limits(idle_seconds=0.4)
     with pytest.raises(ProviderError, match="no sign of life from the model") as raised:
-        await loop_of(Silent(2)).run(request(limits=limits), BareJail(tmp_path), TestDoor(), Kept())
+        await loop_of(Silent(2)).run(request(limits=limits), BareJail(tmp_path), PlainDoor(), Kept())
     assert raised.value.cause is Cause.TIMEOUT
-    result = await loop_of(Silent(10)).run(request(limits=limits), BareJail(tmp_path), TestDoor(), Kept())
+    result = await loop_of(Silent(10)).run(request(limits=limits), BareJail(tmp_path), PlainDoor(), Kept())
     assert result.text == "All done."
 
 
@@ -161,7 +161,7 @@ async def test_a_time_out_of_the_models_own_is_not_taken_for_ours(tmp_path):
             raise TimeoutError("of its own")
 
     with pytest.raises(TimeoutError, match="of its own"):
-        await loop_of(Tired([])).run(request(), BareJail(tmp_path), TestDoor(), Kept())
+        await loop_of(Tired([])).run(request(), BareJail(tmp_path), PlainDoor(), Kept())
 
 
 async def test_a_content_filter_is_a_refusal(tmp_path):

@@ -28,7 +28,9 @@ QUICK = Limits(wall_seconds=60, idle_seconds=30, turns=12)
 class Stage:
     """One attempt; `worktree` starts with `calc.py`."""
 
-    def __init__(self, provider: Provider, model: ModelServer, door: Gateway, jail: Sandbox, recorder: ListRecorder) -> None:
+    def __init__(
+        self, provider: Provider, model: ModelServer, door: Gateway, jail: Sandbox, recorder: ListRecorder
+    ) -> None:
         self.provider = provider
         self.model = model
         self.door = door
@@ -43,7 +45,7 @@ class Stage:
     async def run(self, **changes: Any) -> Result:
         """Run one request; fields of Request can be given."""
         asked = {
-            "phase": Phase.CODING, "model": self.name, "system": "You are an engineer.", "prompt": "Fix add() in calc.py.",
+            "phase": Phase.CODING, "model": self.name, "system": "You are an engineer.", "prompt": "Fix add().",
             "access": Access.WRITE, "limits": QUICK, **changes,
         }  # fmt: skip
         return await self.provider.run(Request(**asked), self.jail, self.door, self.recorder)
@@ -60,8 +62,7 @@ async def open_stage(
     provider: Provider, dialect: str, model: str, steps: Sequence[Step | Maker] = ()
 ) -> AsyncIterator[Stage]:
     """Set the stage for one run and clear it away."""
-    home = Path(tempfile.mkdtemp(prefix="gw-", dir=os.environ.get("GATEWRIGHT_TEST_WORK")))
-    home.chmod(0o711)
+    home = _home()
     try:
         async with AsyncExitStack() as stack:
             yield await _set(stack, home, provider, dialect, model, steps)
@@ -69,18 +70,13 @@ async def open_stage(
         shutil.rmtree(home)
 
 
-async def _set(  # noqa: PLR0913
+async def _set(
     stack: AsyncExitStack, home: Path, provider: Provider, dialect: str, model: str, steps: Sequence[Step | Maker]
 ) -> Stage:
     slot = secrets.randbelow(1000)  # a user of its own, so that a neighbour's processes do not count here
     table = settings.Sandbox()
     uid = table.user + slot if os.geteuid() == 0 else None
-    worktree = home / "worktree"
-    worktree.mkdir(mode=0o700)
-    (worktree / "calc.py").write_text("def add(a, b):\n    return a - b\n")
-    if uid is not None:
-        os.chown(worktree, uid, -1)
-        os.chown(worktree / "calc.py", uid, -1)
+    worktree = _worktree(home, uid)
     recorder = ListRecorder()
     server = await stack.enter_async_context(ModelServer(Script(steps)))
     base = server.url + ("/v1" if dialect == "openai" else "")
@@ -91,3 +87,19 @@ async def _set(  # noqa: PLR0913
     stage = Stage(provider, server, door, jail, recorder)
     stage.name = model
     return stage
+
+
+def _home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="gw-"))
+    home.chmod(0o711)
+    return home
+
+
+def _worktree(home: Path, uid: int | None) -> Path:
+    worktree = home / "worktree"
+    worktree.mkdir(mode=0o700)
+    (worktree / "calc.py").write_text("def add(a, b):\n    return a - b\n")
+    for path in (worktree, worktree / "calc.py"):
+        if uid is not None:
+            os.chown(path, uid, -1)
+    return worktree

@@ -13,6 +13,7 @@ from runners.providers.claude import ClaudeProvider, bundled
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause
 from tests.runners.providers.contract import WireContract
+from tests.runners.providers.stage import open_stage
 from tests.simulators.models import Step, Tool
 from tests.simulators.models.script import Maker
 
@@ -48,9 +49,10 @@ class TestClaude(WireContract):
 
     # The runtime has Write refuse to replace what it has not read.
     async def test_a_file_is_edited_through_tools(self) -> None:
+        edit = {"file_path": "/workspace/calc.py", "old_string": "a - b", "new_string": "a + b"}
         steps = (
             Step(tools=(Tool("Read", {"file_path": "/workspace/calc.py"}),)),
-            Step(tools=(Tool("Edit", {"file_path": "/workspace/calc.py", "old_string": "a - b", "new_string": "a + b"}),)),
+            Step(tools=(Tool("Edit", edit),)),
             Step(tools=(Tool("Write", {"file_path": "/workspace/new.py", "content": "X = 1\n"}),)),
             Step(text="done"),
         )  # fmt: skip
@@ -117,8 +119,6 @@ class TestClaude(WireContract):
 
     async def test_an_alias_is_the_newest_of_its_family(self) -> None:
         provider = self.case.provider((), self.folder)
-        from tests.runners.providers.stage import open_stage
-
         async with open_stage(provider, "anthropic", "sonnet", [Step(text="done")]) as stage:
             result = await stage.run()
         assert result.model.startswith("claude-sonnet-")

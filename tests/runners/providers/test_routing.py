@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model.errors import UsageError
@@ -100,6 +100,7 @@ def test_a_prefix_needs_a_model(text):
         resolve(text, ENDPOINTS)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_every_string_has_a_route_or_an_error_with_what_to_do(text):
     try:

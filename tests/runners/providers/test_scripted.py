@@ -1,8 +1,11 @@
-"""Recordings through the true loop."""
+"""Recordings through the true loop: the provider contract, and what is particular to them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,11 +13,17 @@ import pytest
 from bot.audit.kinds import ModelCall
 from bot.model.errors import UsageError
 from bot.model.task import Phase
+from bot.settings import ProviderTable, Settings
 from runners.loop.loop import Loop
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause
+from runners.providers.registry import create
+from runners.providers.routing import resolve
 from runners.providers.scripted import Recording, connector, load
-from tests.runners.loop.parts import BareJail, Kept, TestDoor, request
+from tests.runners.loop.parts import BareJail, Kept, PlainDoor, request
+from tests.runners.providers.contract import ProviderContract
+from tests.simulators.models import Step, Tool
+from tests.simulators.models.script import Maker
 
 RECORDING = msgspec.convert(
     {
@@ -36,7 +45,7 @@ RECORDING = msgspec.convert(
 
 async def play(tmp_path, recorder=None, **changes):
     provider = Loop("scripted", connector(RECORDING))
-    return await provider.run(request(**changes), BareJail(tmp_path), TestDoor(), recorder or Kept())
+    return await provider.run(request(**changes), BareJail(tmp_path), PlainDoor(), recorder or Kept())
 
 
 async def test_a_recording_is_played_by_phase_and_run(tmp_path):
@@ -83,7 +92,7 @@ async def test_a_recording_that_ends_too_early_says_so(tmp_path):
     )
     recorder = Kept()
     with pytest.raises(ProviderError) as raised:
-        await Loop("scripted", connector(recording)).run(request(), BareJail(tmp_path), TestDoor(), recorder)
+        await Loop("scripted", connector(recording)).run(request(), BareJail(tmp_path), PlainDoor(), recorder)
     assert recorder.outcomes("model.result") == ["ok", "fail"]
     assert recorder.unpaired() == []
     assert "1 turn(s) for the phase coding, run 1, and one more was asked for" in raised.value.why
@@ -109,3 +118,45 @@ def test_a_missing_recording_says_which_setting_names_the_folder(tmp_path):
     with pytest.raises(UsageError) as raised:
         load(tmp_path / "none.json")
     assert "providers.scripted.base_url" in raised.value.fix
+
+
+class ScriptedCase:
+    """The true loop with recorded answers; the wire stays silent."""
+
+    dialect = "openai"
+    model = "demo"
+
+    def missing(self) -> str | None:
+        return None
+
+    def provider(self, steps: Sequence[Step | Maker], folder: Path) -> Loop:
+        turns = [
+            {"text": step.text, "calls": [{"tool": tool.name, "arguments": tool.arguments} for tool in step.tools]}
+            for step in steps
+            if isinstance(step, Step)
+        ]
+        recording = {"format": "gatewright-recording/1", "phases": {"coding": [turns]}}
+        (folder / "demo.json").write_text(json.dumps(recording))
+        settings = Settings(providers={"scripted": ProviderTable(base_url=str(folder))})
+        provider = create(resolve("scripted:demo", ()), settings)
+        assert isinstance(provider, Loop)
+        return provider
+
+    def write(self, path: str, content: str) -> Tool:
+        return Tool("write", {"path": path, "content": content})
+
+    def command(self, line: str) -> Tool:
+        return Tool("run", {"command": line})
+
+    def answer(self, value: Any) -> Step:
+        return Step(text=json.dumps(value))
+
+
+class TestScripted(ProviderContract):
+    case = ScriptedCase()
+
+    async def test_no_model_is_asked(self) -> None:
+        async with self.stage(Step(text="done")) as stage:
+            await stage.run(access=Access.READ)
+        assert stage.model.requests == []
+        assert [record.data.provider for record in stage.recorder.of("model.call")] == ["scripted"]

@@ -41,12 +41,12 @@ class Hosting:
         self.commit(repo, repo.default_branch, files, "Begin")
 
     def commit(self, repo: Repository, branch: str, files: Mapping[str, str | bytes], message: str) -> str:
-        """Commit files on a branch, on top of what is there."""
+        """Commit files on a branch, on top of what is there; a new branch begins at the default one."""
         ref = f"refs/heads/{branch}"
         text = message.encode()
         stream = [b"commit %s\ncommitter Octo <octo@example.com> 1700000000 +0000\n" % ref.encode()]
         stream.append(b"data %d\n%s\n" % (len(text), text))
-        if parent := self.sha(repo, ref):
+        if parent := self.sha(repo, ref) or self.branch(repo, repo.default_branch):
             stream.append(b"from %s\n" % parent.encode())
         for path, content in files.items():
             data = content.encode() if isinstance(content, str) else content
@@ -63,7 +63,9 @@ class Hosting:
             command, input=stdin, env=self._env | place | who, cwd=cwd, capture_output=True, check=False
         )
         if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+            error = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+            error.add_note(done.stderr.decode(errors="replace"))
+            raise error
         return done.stdout
 
     def sha(self, repo: Repository, rev: str) -> str | None:

@@ -1,0 +1,250 @@
+"""`gatewright ...`: each verb names its target by a dotted path and loads it when it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from bot import __version__
+from bot.model.errors import GatewrightError, UsageError
+
+PLAIN: Final[dict[str, Any]] = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "no_args_is_help": True}
+app = typer.Typer(name="gatewright", help="From a labelled issue to a reviewed, proven change.", **PLAIN)
+tasks = typer.Typer(help="Look at tasks and steer them.", **PLAIN)
+audit = typer.Typer(help="Check and read evidence.", **PLAIN)
+sandbox = typer.Typer(help="Try the jail that agents get.", **PLAIN)
+models = typer.Typer(help="See where model strings lead.", **PLAIN)
+config = typer.Typer(help="See and check settings.", **PLAIN)
+for _name, _group in {"tasks": tasks, "audit": audit, "sandbox": sandbox, "models": models, "config": config}.items():
+    app.add_typer(_group, name=_name)
+
+TARGETS: Final = {
+    "demo": "bot.terminal.demo:demo",
+    "run": "bot.terminal.run:run",
+    "approve": "bot.terminal.run:answer",
+    "up": "bot.supervisor:up",
+    "serve": "bot.app:serve",
+    "control": "bot.wiring:control",
+    "work": "runners.worker:work",
+    "tasks.list": "bot.terminal.listing:show_all",
+    "tasks.show": "bot.terminal.listing:show_one",
+    "audit.verify": "bot.audit.command:verify",
+    "audit.show": "bot.audit.command:show",
+    "sandbox.run": "runners.workspace.command:run",
+    "models.resolve": "runners.providers.routing:explain_text",
+    "doctor": "bot.terminal.doctor:doctor",
+    "config.show": "bot.settings_page:show",
+    "config.schema": "bot.settings_page:schema",
+}
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; else GATEWRIGHT_CONFIG.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Model = Annotated[str, typer.Option("--model", help="Model string for all phases, such as sonnet.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Approve every gate by itself.")]
+TaskId = Annotated[str, typer.Argument(help="Task id, such as 42-k7f3qd.")]
+
+
+def target(name: str) -> Any:
+    """Load what a verb names."""
+    module, _, attribute = TARGETS[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def settings(path: Path | None) -> Any:
+    """Load the settings of this call."""
+    return import_module("bot.settings_file").load(path)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """From a labelled issue to a reviewed, proven change."""
+    if version:
+        print(f"gatewright {__version__}")  # noqa: T201 - this is the answer
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    yes: Yes = False,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Leave the result in this directory.")] = None,
+    model: Model = "",
+    config: Config = None,
+) -> None:
+    """Run the whole job on a throw-away repository, on this machine."""
+    raise typer.Exit(target("demo")(yes=yes, keep=keep, model=model, config=config))
+
+
+@app.command()
+def run(
+    text: Annotated[str, typer.Argument(help="What to do.")] = "",
+    repo: Annotated[Path, typer.Option("--repo", help="The repository; its checkout stays as it is.")] = Path(),
+    issue: Annotated[Path | None, typer.Option("--issue", help="File with a title line and a description.")] = None,
+    model: Model = "",
+    yes: Yes = False,
+    approve: Annotated[list[str] | None, typer.Option("--approve", help="GATE=DIGEST, approved beforehand.")] = None,
+    config: Config = None,
+) -> None:
+    """Do the same on a repository of yours: gates in the terminal, result on a branch."""
+    gates = approve or []
+    raise typer.Exit(
+        target("run")(text=text, repo=repo, issue=issue, model=model, yes=yes, approve=gates, config=config)
+    )
+
+
+@app.command()
+def up(config: Config = None) -> None:
+    """Run web, control, workers and an embedded Redis on this machine."""
+    raise typer.Exit(target("up")(settings(config), config))
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the web process alone."""
+    target("serve")(settings(config))
+
+
+@app.command()
+def control(config: Config = None) -> None:
+    """Run control alone."""
+    target("control")(settings(config))
+
+
+@app.command()
+def work(
+    queue: Annotated[list[str] | None, typer.Option("--queue", help="Queue to serve; may be repeated.")] = None,
+    burst: Annotated[bool, typer.Option("--burst", help="End when the queues are empty.")] = False,
+    config: Config = None,
+) -> None:
+    """Run one worker."""
+    loaded = settings(config)
+    import_module("bot.keyring").ensure_runner_key(loaded)
+    target("work")(loaded, queue or [loaded.worker.queue], burst=burst)
+
+
+@app.command()
+def doctor(config: Config = None, as_json: Json = False) -> None:
+    """Check what this machine needs, and say how to mend what is missing."""
+    raise typer.Exit(target("doctor")(config, as_json=as_json))
+
+
+@tasks.command("list")
+def tasks_list(config: Config = None, as_json: Json = False) -> None:
+    """List open tasks, newest change first."""
+    raise typer.Exit(target("tasks.list")(config, as_json=as_json))
+
+
+@tasks.command("show")
+def tasks_show(task: TaskId, config: Config = None, as_json: Json = False) -> None:
+    """Show one task."""
+    raise typer.Exit(target("tasks.show")(task, config, as_json=as_json))
+
+
+@tasks.command("approve")
+def tasks_approve(task: TaskId, digest: str, config: Config = None) -> None:
+    """Approve exactly this digest of a local task, and go on with it."""
+    raise typer.Exit(target("approve")(task, f"approve {digest}", config))
+
+
+@tasks.command("retry")
+def tasks_retry(task: TaskId, hint: Annotated[str, typer.Argument()] = "", config: Config = None) -> None:
+    """Try the step again that blocked a local task."""
+    raise typer.Exit(target("approve")(task, f"retry {hint}".rstrip(), config))
+
+
+@tasks.command("cancel")
+def tasks_cancel(task: TaskId, config: Config = None) -> None:
+    """End a local task."""
+    raise typer.Exit(target("approve")(task, "cancel", config))
+
+
+@tasks.command("resume")
+def tasks_resume(task: TaskId, config: Config = None) -> None:
+    """Go on with a local task where it was interrupted."""
+    raise typer.Exit(target("approve")(task, "", config))
+
+
+@audit.command("verify")
+def audit_verify(
+    path: Annotated[Path, typer.Argument(help="Checkout, bare repository or folder.")] = Path(),
+    task: Annotated[str, typer.Option("--task", help="Only this task.")] = "",
+    rev: Annotated[str, typer.Option("--rev", help="Branch, ref or commit to read.")] = "",
+    blobs: Annotated[Path | None, typer.Option("--blobs", help="Store of payloads to check as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check evidence: exit 0 whole, 1 tampered, 2 incomplete, 3 usage, 4 unreadable."""
+    raise typer.Exit(target("audit.verify")(path, task=task or None, rev=rev or None, blobs=blobs, json=as_json))
+
+
+@audit.command("show")
+def audit_show(
+    path: Annotated[Path, typer.Argument(help="Checkout, bare repository or folder.")] = Path(),
+    task: Annotated[str, typer.Option("--task", help="Only this task.")] = "",
+    rev: Annotated[str, typer.Option("--rev", help="Branch, ref or commit to read.")] = "",
+) -> None:
+    """Show who did what, and when."""
+    raise typer.Exit(target("audit.show")(path, task=task or None, rev=rev or None))
+
+
+@sandbox.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def sandbox_run(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Option("--dir", help="The worktree to show in the jail.")] = Path(),
+    config: Config = None,
+) -> None:
+    """Run a command in exactly the jail that agents get."""
+    raise typer.Exit(target("sandbox.run")(directory, context.args, settings(config).sandbox))
+
+
+@models.command("resolve")
+def models_resolve(model: str, config: Config = None) -> None:
+    """Say which provider a model string goes to, and why."""
+    print(target("models.resolve")(model, settings(config)))  # noqa: T201 - this is the answer
+
+
+@config.command("show")
+def config_show(config: Config = None, as_json: Json = False) -> None:
+    """Print all settings in force, secrets masked."""
+    raise typer.Exit(target("config.show")(settings(config), as_json=as_json))
+
+
+@config.command("check")
+def config_check(config: Config = None) -> None:
+    """Check a settings file without starting anything."""
+    settings(config)
+    print("The settings are usable.")  # noqa: T201 - this is the answer
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of gatewright.toml."""
+    raise typer.Exit(target("config.schema")())
+
+
+def main() -> None:
+    """Run the command line; every error a person can cause is said in words, never as a traceback."""
+    try:
+        app()
+    except UsageError as error:
+        _fail(error, 2)
+    except GatewrightError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: GatewrightError, code: int) -> None:
+    if "--json" in sys.argv:
+        said = {"error": {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix}}
+        sys.stdout.write(json.dumps(said) + os.linesep)
+    else:
+        lines = [f"error[{error.code}]: {error.what}"]
+        lines += [f"  why: {error.why}"] if error.why else []
+        lines += [f"  fix: {error.fix}"] if error.fix else []
+        sys.stderr.write("\n".join(lines) + "\n")
+    sys.exit(code)
