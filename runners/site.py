@@ -50,7 +50,9 @@ class Site:
         """Everything in the settings that no blob may hold."""
         tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]
         found = [secret for table in tables for secret in (table.api_key, table.auth_token)]
-        return tuple(filter(None, [*found, self.settings.github.token, self.settings.github.private_key]))
+        github, server = self.settings.github, self.settings.server
+        found += [github.token, github.private_key, *github.webhook_secrets, *server.api_tokens]
+        return tuple(filter(None, found))
 
     def instance_public(self) -> bytes:
         """Read the instance's public key, raw; GatewrightError where it is missing or no verifier key."""

@@ -14,7 +14,8 @@ from msgspec import Meta
 Sha = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Commit = Annotated[str, Meta(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})\Z")]
 Short = Annotated[str, Meta(max_length=256)]
-Count = Annotated[int, Meta(ge=0)]
+Whole = Annotated[int, Meta(gt=-(2**53), lt=2**53)]  # beyond it other JSON readers round
+Count = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -145,7 +146,7 @@ class AttemptEnded(Data, frozen=True):
     calls: Count = 0
     tokens_in: Count = 0
     tokens_out: Count = 0
-    micro_usd: int | None = 0
+    micro_usd: Whole | None = 0
 
 
 class ModelCall(Data, frozen=True):
@@ -168,7 +169,7 @@ class ModelResult(Data, frozen=True):
     stop: Short = ""
     tokens_in: Count = 0
     tokens_out: Count = 0
-    micro_usd: int | None = 0
+    micro_usd: Whole | None = 0
     dur_ms: Count = 0
     status: Count = 0
 
@@ -187,7 +188,7 @@ class ToolResult(Data, frozen=True):
 
     attempt: Count
     call: Count
-    exit: int | None = None
+    exit: Whole | None = None
     dur_ms: Count = 0
 
 
@@ -236,11 +237,11 @@ class TestRun(Data, frozen=True):
     attempt: Count
     suite: Short
     commit: Commit
-    exit: int
+    exit: Whole
     dur_ms: Count
-    passed: int | None = None
-    failed: int | None = None
-    skipped: int | None = None
+    passed: Whole | None = None
+    failed: Whole | None = None
+    skipped: Whole | None = None
 
 
 class QaVerdict(Data, frozen=True):
@@ -345,7 +346,7 @@ class JournalRecovered(Data, frozen=True):
 class ClockJump(Data, frozen=True):
     """Say that the clock of control was set."""
 
-    delta_ms: int
+    delta_ms: Whole
 
 
 class Emergency(Data, frozen=True):

@@ -108,7 +108,7 @@ def _tasks(objects: Objects, commit: str) -> list[str]:
 def _at(objects: Objects, rev: str, commit: str, task: str) -> Found:
     sheet = Sheet()
     folder = _committed(objects, commit, task, sheet)
-    _prefix(objects, folder, sheet)
+    _prefix(objects, folder, sheet, own=commit)
     return Found(folder, f"{rev} ({commit[:12]})", sheet, objects, commit)
 
 
@@ -155,10 +155,12 @@ def _first_difference(here: bytes | None, there: bytes | None) -> int:
     return next((number for number, (mine, theirs) in enumerate(pairs, 1) if mine != theirs), 1)
 
 
-def _prefix(objects: Objects, folder: Folder, sheet: Sheet) -> None:
+def _prefix(objects: Objects, folder: Folder, sheet: Sheet, own: str = "") -> None:
     """Compare with every copy of the journal on an audit ref: one of the two has to begin with the other."""
     mine = [line.content for line in folder.lines()]
     for ref, commit in _audit_refs(objects, folder.task).items():
+        if commit == own:
+            continue
         try:
             theirs = [line.content for line in folders.from_commit(objects, commit, folder.task).lines()]
         except (ObjectMissing, ObjectAltered) as error:

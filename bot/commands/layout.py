@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from bot.model.inline import CodeSpans
 
 MAX_BODY: Final = 262_144  # characters; longer bodies say nothing (GitHub takes 65,536)
+_ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|www\.)[^\s<]*", re.IGNORECASE)
 _QUOTE_FENCE: Final = ">>>"  # GitLab's quotation over several lines
 
 
@@ -70,12 +71,18 @@ def read(body: str) -> Layout:
     return Layout(lines, kinds, [block for block in blocks if block[0] < unseen_from])
 
 
-def hidden_spans(text: str) -> Iterator[tuple[int, int, bool]]:
-    """List (start, end, is a comment) of what is code, a tag or a comment within a paragraph."""
+def hidden_spans(text: str, *, addresses: bool = False) -> Iterator[tuple[int, int, bool]]:
+    """List (start, end, is a comment) of what is code, a tag or a comment within a paragraph.
+
+    With `addresses`, a bare `https://...` runs on to the next blank, as forges read it, whatever it swallows.
+    """
     code, position, last = CodeSpans(text), 0, text.rfind(">")
     while position < len(text):
         char = text[position]
         end: int | None = None
+        if addresses and char in "hfwHFW" and (address := _ADDRESS.match(text, position)):
+            position = address.end()
+            continue
         if char == "\\":
             position += 2
             continue
@@ -127,7 +134,13 @@ def _runs(kinds: Sequence[Kind], wanted: Kind) -> Iterator[tuple[int, int]]:
 
 def _inside(lines: Sequence[str]) -> Iterator[int]:
     """List the lines of a paragraph that begin inside code, a tag or a comment."""
-    spans = list(hidden_spans("\n".join(lines)))
+    text = "\n".join(lines)
+    # Forges differ in what they take for an address: a line acts where it is free under either reading.
+    for addresses in (False, True) if _ADDRESS.search(text) else (False,):
+        yield from _begun_in(lines, list(hidden_spans(text, addresses=addresses)))
+
+
+def _begun_in(lines: Sequence[str], spans: Sequence[tuple[int, int, bool]]) -> Iterator[int]:
     offset, index = 0, 0
     for number, line in enumerate(lines):
         while index < len(spans) and spans[index][1] <= offset:

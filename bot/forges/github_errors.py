@@ -19,6 +19,7 @@ RATE: Final = "GW-FORGE-RATE"
 UNAVAILABLE: Final = "GW-FORGE-UNAVAILABLE"
 
 SECONDARY_WAIT: Final = 60.0  # GitHub's advice where a refusal names no time
+LONGEST_WAIT: Final = 3600.0  # quotas are hourly; a longer wait is a proxy's mistake
 SKEW: Final = 30.0  # seconds by which a clock may differ before it is worth a word
 SHOWN: Final = 300  # characters of GitHub's own message that are passed on
 
@@ -45,10 +46,10 @@ def wait_asked(error: HTTPException, now: float) -> float | None:
         return None
     asked = _number(error.headers.get("retry-after"))
     if asked is not None:
-        return asked
+        return min(asked, LONGEST_WAIT)
     if error.headers.get("x-ratelimit-remaining") == "0":
         reset = _number(error.headers.get("x-ratelimit-reset"))
-        return SECONDARY_WAIT if reset is None else max(1.0, reset - now)
+        return SECONDARY_WAIT if reset is None else min(max(1.0, reset - now), LONGEST_WAIT)
     if error.status_code == HTTPStatus.TOO_MANY_REQUESTS or "secondary rate limit" in str(error).lower():
         return SECONDARY_WAIT
     return None

@@ -76,7 +76,7 @@ class LocalForge:
     def add_issue(self, repo: Repo, title: str, body: str, label: str) -> Issue:
         """Write down what a person wants changed."""
         store = self._load(repo)
-        number = len(store.issues) + 1
+        number = _next(store)
         issue = Issue(number, title, body, YOU, (label,), is_open=True, is_locked=False, updated_ms=_now())
         store.issues[number] = issue
         self._save(repo, store)
@@ -140,7 +140,7 @@ class LocalForge:
     async def open_change(self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool) -> Change:
         """Keep a change: on disk a branch is all there is to see."""
         store = self._load(repo)
-        number = len(store.changes) + 1
+        number = _next(store)
         head = await self.head(repo, branch)
         change = Change(number, "", head, branch, is_open=True, is_merged=False, is_draft=draft)
         store.changes[number], store.bodies[number] = change, body
@@ -207,6 +207,11 @@ class LocalForge:
                 fix="name a repository with at least one commit and a branch checked out",
             )
         return out
+
+
+def _next(store: Store) -> int:
+    """Number issues and changes in one row, so that a number names one place."""
+    return len(store.issues) + len(store.changes) + 1
 
 
 def _now() -> int:

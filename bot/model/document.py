@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
 from bot.model.errors import GatewrightError
-from bot.model.inline import code_spans
 
 MAX_CHARACTERS: Final = 100_000
 MAX_ENTRIES: Final = 99  # criteria of a spec, steps of a plan
@@ -21,7 +20,8 @@ _UNSEEN: Final = re.compile(
 )
 _HEADING: Final = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _SHIFTED_HEADING: Final = re.compile(r" {1,3}#{1,2}[ \t]")
-_FENCE: Final = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}|~{3,})(.*)")
+_FENCE: Final = re.compile(r"( {0,3}(?:(?:[-*+]|1[.)]) {1,3})*)(`{3,}|~{3,})(.*)")
+_HTML: Final = re.compile(r" {0,3}(?:(?:[-*+]|\d{1,9}[.)]) +)*<(?!https?:|mailto:)[A-Za-z/!?]")
 _BULLETS: Final = ("- ", "* ")
 _NOTHING: Final = frozenset({"none", "none.", "- none", "- none.", "* none", "* none."})
 
@@ -181,28 +181,26 @@ def _scan(text: str) -> list[Line]:
 def _readable(line: Line) -> None:
     if _SHIFTED_HEADING.match(line.text):
         raise DocumentError(line.number, "this heading is indented", "headings at the start of the line")
-    if "<!--" in line.text and _outside_code(line.text, "<!--"):
-        raise DocumentError(line.number, "an HTML comment hides text from those who approve", "visible text")
-
-
-def _outside_code(text: str, needle: str) -> bool:
-    for start, end in reversed(code_spans(text)):
-        text = text[:start] + text[end:]
-    return needle in text
+    if "<!--" in line.text or _HTML.match(line.text):
+        raise DocumentError(
+            line.number, "HTML can hide text from those who approve", "Markdown; code that is HTML in a fenced block"
+        )
 
 
 def _fences(texts: Sequence[str]) -> list[Line]:
+    """Tell code from the rest; no reading of Markdown may find text outside a fence that lies inside one here."""
     lines: list[Line] = []
-    opened, fence = 0, ""
+    opened, fence, indent = 0, "", 0
     for number, text in enumerate(texts, start=1):
         found = _FENCE.match(text)
         if fence:
+            if text and text[:indent].strip():
+                raise DocumentError(number, "this line leaves an indented code block", f"{indent} blanks before it")
             lines.append(Line(number, text, fenced=True))
             bare = text.strip()
-            if len(bare) >= len(fence) and not bare.strip(fence[0]):
-                fence = ""
-        elif found and not (found[1][0] == "`" and "`" in found[2]):
-            opened, fence = number, found[1]
+            fence = "" if len(bare) >= len(fence) and not bare.strip(fence[0]) else fence
+        elif found and not (found[2][0] == "`" and "`" in found[3]):
+            opened, fence, indent = number, found[2], len(found[1])
             lines.append(Line(number, text, fenced=True))
         else:
             lines.append(Line(number, text, fenced=False))

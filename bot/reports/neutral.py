@@ -21,6 +21,7 @@ _UNSEEN: Final = re.compile(
 _ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _SPECIAL: Final = re.compile(r"\\[*_~`\\]|[\\\[\]<>&`|@]|[#!%~$](?=\w)|GH-(?=\d)", re.IGNORECASE)
 _BLOCK_OF_CODE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^`\n]*\n(.*?)\n[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_ADDRESS: Final = re.compile(r"(?:://|www\.|mailto:|xmpp:)\S*$", re.IGNORECASE)
 _KEYWORD: Final = re.compile(
     r"\b(clos|fix|resolv|implement)(?=(?:e|es|ed|ing|s)?\b:?\s*(?:https?:|[\w.-]+/[\w./-]+[#!]|#|GH-))", re.IGNORECASE
 )
@@ -57,7 +58,9 @@ def inline(text: str, limit: int = 600) -> Markdown:
     text = one_line(_BLOCK_OF_CODE.sub(r"`` \2 ``", text[: 8 * limit + 2_000]), limit)
     out, position = [], 0
     for start, end in code_spans(text):
-        out += [_words(text[position:start]), text[start:end].replace("<!--", f"<{ZWSP}!--")]
+        words = text[position:start]
+        # A bare address runs on to the next blank: it would swallow the back-tick, and the code would be none.
+        out += [_words(words), " " if _ADDRESS.search(words) else "", _unlink(text[start:end])]
         position = end
     return Markdown(_unblock("".join([*out, _words(text[position:])])))
 
@@ -81,7 +84,7 @@ def bare(text: str, limit: int = 200) -> str:
 
 def code(text: str, limit: int = 200) -> Markdown:
     """Make a code span that holds text, whatever back-ticks it has."""
-    line = one_line(text, limit).replace("<!--", f"<{ZWSP}!--") or " "
+    line = _unlink(one_line(text, limit)) or " "
     ticks = "`" * (_longest_run(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Markdown(f"{ticks}{pad}{line}{pad}{ticks}")
@@ -103,6 +106,11 @@ def fence(text: str, info: str = "", limit: int = 8_000, keep: str = "head") -> 
 def guard(body: str, bot_name: str) -> str:
     """Indent every line that GitLab would carry out as a quick action; our own `/name verb` is none."""
     return re.sub(rf"(?im)^/(?!{re.escape(bot_name)}\b)", " /", body)
+
+
+def _unlink(text: str) -> str:
+    """Spoil, within code, what is searched for in the source of a comment: markers and closing keywords."""
+    return _KEYWORD.sub(rf"\1{ZWSP}", text.replace("<!--", f"<{ZWSP}!--"))
 
 
 def _words(text: str) -> str:

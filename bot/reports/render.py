@@ -56,7 +56,7 @@ def environment() -> Environment:
 
 def tidy(text: str) -> str:
     """Leave one blank line where conditions left several, outside fenced blocks."""
-    return "\n".join(_tidied(text.strip("\n").split("\n")))
+    return "\n".join(_tidied(text.strip("\n").split("\n"))).strip("\n")
 
 
 _FILTERS: Final = frozenset(

@@ -14,7 +14,7 @@ from bot.model.errors import GatewrightError
 from bot.model.event import ForgeKind
 from bot.model.evidence import Met, Plan, QaReport, Spec
 from bot.model.qa_document import render_qa
-from bot.model.task import Gate, State, Task
+from bot.model.task import Gate, Task
 from bot.model.verbs import CATALOGUE
 from bot.reports.marker import marker
 from bot.reports.neutral import Markdown, bare, guard
@@ -212,7 +212,6 @@ def _standing(task: Task, now_ms: int) -> dict[str, Any]:
         "spent": spent(task, now_ms),
         "elapsed": elapsed(task, now_ms),
         "at_ms": now_ms,
-        "state": task.blocked_from if task.state is State.BLOCKED else task.state,
     }
 
 

@@ -11,7 +11,7 @@ import msgspec
 from bot.model.approval import SHOWN
 from bot.model.errors import GatewrightError
 from bot.model.evidence import QaReport
-from bot.model.task import Attempt, Gate, State, Step, Task
+from bot.model.task import Attempt, Gate, Heard, State, Step, Task
 from bot.reports.problems import problem
 from bot.terminal.gates import Decider
 from bot.terminal.screen import Screen
@@ -88,8 +88,16 @@ class Follower:
             words = f"{verb.get(heard.verb, heard.verb)} by you{', ' + digest if digest else ''}"
             self._screen.line("ok", gate.value.capitalize(), words)
         else:
-            self._screen.say(self._session.text(heard.answer) if heard.answer else f"refused: {heard.code}")
+            self._refused(heard)
         return True
+
+    def _refused(self, heard: Heard) -> None:
+        """Show a person why, and let them answer again; where no person answers, end."""
+        said = self._session.text(heard.answer) if heard.answer else heard.code
+        words = "\n".join(line for line in said.splitlines() if not line.startswith("<"))
+        if not self._decider.is_person:
+            raise GatewrightError(heard.code, f"`{heard.verb}` was refused", why=words.strip())
+        self._screen.show(words)
 
     async def _matter(self, task: Task, gate: Gate) -> str:
         artifact = task.artifact(gate)

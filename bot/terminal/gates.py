@@ -20,6 +20,8 @@ CHANGE_CHOICES: Final = "(v)iew diff  (a)pprove  (f)ix  re(j)ect"
 class Decider(Protocol):
     """Whoever decides; None means that nobody can be asked now."""
 
+    is_person: bool
+
     def decide(self, task: Task, gate: Gate, text: str) -> str | None:
         """Answer with a command, or None to stop and wait."""
 
@@ -34,6 +36,8 @@ def approve(task: Task, gate: Gate) -> str:
 class Itself:
     """Approve everything by itself: the throw-away repository of `demo`, or `--yes`."""
 
+    is_person = False
+
     def decide(self, task: Task, gate: Gate, text: str) -> str | None:  # noqa: ARG002 - nothing is read
         """Approve."""
         return approve(task, gate)
@@ -41,6 +45,8 @@ class Itself:
 
 class Nobody:
     """Approve only what was named beforehand: there is no terminal to ask at."""
+
+    is_person = False
 
     def __init__(self, approved: dict[str, str]) -> None:
         self._approved = approved
@@ -56,6 +62,8 @@ class Nobody:
 
 class Person:
     """Ask at the terminal; Enter alone repeats the question."""
+
+    is_person = True
 
     def __init__(self, screen: Asking) -> None:
         self._screen = screen

@@ -22,7 +22,7 @@ from bot.inbox import Delivery
 from bot.keyring import runner_key
 from bot.model.errors import GatewrightError
 from bot.model.event import Event, EventKind, ForgeKind, Repo
-from bot.model.task import Task
+from bot.model.task import State, Task
 from bot.settings import Settings
 from bot.settings_file import load
 from bot.supervisor import command
@@ -113,9 +113,12 @@ class Session:
     async def say(self, task: Task, text: str) -> None:
         """Comment as the person at this machine, and wait until it was heard."""
         repo, number = task.origin.repo, task.origin.issue
+        on_change = task.state is State.CHANGE_REVIEW and task.pull is not None
+        if on_change and task.pull:
+            number = task.pull.number
         comment = self.forge.say(repo, number, text)
         heard = len(task.heard)
-        await self._deliver(_event(EventKind.COMMENTED, repo, number, comment=comment))
+        await self._deliver(_event(EventKind.COMMENTED, repo, number, comment=comment, on_change=on_change))
         deadline = time.monotonic() + HEARD_S
         while time.monotonic() < deadline:
             if len((await self.state(task.origin.task)).heard) > heard:

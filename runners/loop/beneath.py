@@ -79,9 +79,9 @@ class Beneath:
         here = os.dup(self._root)
         try:
             for depth, part in enumerate(parts):
-                if create:
-                    self._make(here, part)
                 try:
+                    if create:
+                        self._make(here, part)
                     below = os.open(part, _FOLDER, dir_fd=here)
                 except OSError as error:
                     raise _fault(error, "/".join(parts[: depth + 1]), here, part) from None

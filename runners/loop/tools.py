@@ -194,23 +194,16 @@ def _edit(files: Beneath, arguments: Edit) -> str:
     except UnicodeDecodeError:
         raise ToolFault(f"{arguments.path}: not UTF-8 text; change it with run.") from None
     edited = editing.replace(text, arguments.old, arguments.new, every=arguments.all)
-    files.write(arguments.path, _encode(edited.text))
+    files.write(arguments.path, edited.text.encode())
     places = "1 place" if edited.places == 1 else f"{edited.places} places"
     return f"{arguments.path}: {places} changed, the first at line {edited.line}."
 
 
 async def write(arguments: Write, bench: Bench) -> Output:
     """Write a whole file."""
-    content = _encode(arguments.content)
+    content = arguments.content.encode()
     new = await _in_thread(bench.files.write, arguments.path, content)
     return Output(f"{arguments.path}: {'made' if new else 'rewritten'}, {len(content):,} bytes.")
-
-
-def _encode(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise ToolFault(f"the text is not valid Unicode: {error.reason}.") from None
 
 
 async def run(arguments: Run, bench: Bench) -> Output:

@@ -67,9 +67,8 @@ def create_client(request: Request, cli: Path, tools: Tools, stderr: Callable[[s
 async def _allow(_name: str, _input: dict[str, Any], _context: Any) -> Any:
     from claude_agent_sdk import PermissionResultAllow  # noqa: PLC0415
 
-    return (
-        PermissionResultAllow()
-    )  # the list of tools and the jail confine; a model's paths and commands need no third guess
+    # The list of tools and the jail confine: a third guess at paths and commands would only be wrong.
+    return PermissionResultAllow()
 
 
 class ClaudeProvider:
@@ -120,10 +119,7 @@ class Session:
                 await client.connect()
                 return await self._converse(client)
         except TimeoutError as problem:
-            over = (
-                f"{limits.wall_seconds:.0f} s in all" if wall.expired() else f"{limits.idle_seconds:.0f} s of silence"
-            )
-            raise error(Cause.TIMEOUT, clock=over, why=self._tail()) from problem
+            raise error(Cause.TIMEOUT, clock=self._over(wall), why=self._tail()) from problem
         except GatewrightError:
             raise
         except Exception as problem:
@@ -175,10 +171,16 @@ class Session:
 
     def _sign(self, busy: bool) -> None:
         """Start the idle clock again; while a tool runs it stands still, for the runtime says nothing then."""
-        if self._ended:
+        if self._ended or self._idle.expired():
             return
         now = asyncio.get_running_loop().time()
         self._idle.reschedule(None if busy else now + self._request.limits.idle_seconds)
+
+    def _over(self, wall: asyncio.Timeout) -> str:
+        limits = self._request.limits
+        if wall.expired():
+            return f"{limits.wall_seconds:.0f} s in all"
+        return f"{limits.idle_seconds:.0f} s of silence" if self._idle.expired() else "the runtime did not start"
 
     def _keep(self, line: str) -> None:
         self._stderr.append(line[:WHY_MAX])

@@ -56,9 +56,9 @@ def explain(said: str) -> str:
 def _try(table: settings.Sandbox, directory: Path) -> str | None:
     tree = directory / "tree"
     tree.mkdir(mode=0o700)
+    if (uid := launch.uid_of(table, 0)) is not None:
+        shutil.chown(tree, uid, uid)
     jail = Sandbox.create(table, tree, directory=directory / "jail")
-    if jail.uid is not None:
-        shutil.chown(tree, jail.uid, jail.uid)
     try:
         ended = subprocess.run(
             [jail.wrapper(["true"], env={})],

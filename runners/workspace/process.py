@@ -32,9 +32,10 @@ class Ended(msgspec.Struct, frozen=True):
 
     def result(self, limit: int) -> Exec:
         """Say it in the words of the protocol."""
+        stopped = f"\n... stopped: more than {FLOOD_BYTES >> 20} MiB of output ...\n" if self.total > FLOOD_BYTES else ""
         return Exec(
             exit_code=self.exit_code,
-            output=self.output.decode(errors="replace"),
+            output=self.output.decode(errors="replace") + stopped,
             duration_ms=self.duration_ms,
             timed_out=self.timed_out,
             truncated=self.total > limit,
@@ -87,7 +88,11 @@ async def finish(  # noqa: PLR0913 - a process has this many sides
     Where nothing confines the process, what it leaves in the background is hunted by its mark.
     """
     begun = time.monotonic()
-    process, reader = await _start(argv, {**env, MARK: mark}, cwd, pass_fds)
+    try:
+        process, reader = await _start(argv, {**env, MARK: mark}, cwd, pass_fds)
+    except asyncio.CancelledError:  # in the middle of starting: asyncio has killed what it started, and no more
+        await sweep(mark)
+        raise
     window, timed_out = Window(max_output), False
     drain = asyncio.ensure_future(_drain(process, reader, window, on_output))
     try:

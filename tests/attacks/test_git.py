@@ -33,7 +33,11 @@ def config(tree: Path, text: str, folder: str = ".git") -> None:
 
 
 def hook(name: str) -> Plant:
-    return lambda tree, cmd: put(tree / ".git/hooks" / name, f"#!/bin/sh\n{cmd}\n", 0o755)
+    def plant(tree: Path, cmd: str) -> None:
+        put(tree / ".git/hooks" / name, f"#!/bin/sh\n{cmd}\n", 0o755)
+        put(tree / "f", "changed\n")
+
+    return plant
 
 
 def setting(text: str, attributes: str = "", script: bool = False) -> Plant:
@@ -121,8 +125,8 @@ RUN_COMMANDS: dict[str, tuple[Plant, str]] = {
         "git push ../source HEAD:x",
     ),
     "ext transport": (
-        setting('[protocol "ext"]\n\tallow = always\n[remote "origin"]\n\turl = "ext::sh -c %CMD%"\n'),
-        "git fetch origin",
+        setting('[protocol "ext"]\n\tallow = always\n[remote "evil"]\n\turl = "ext::sh -c %CMD%"\n'),
+        "git fetch evil",
     ),
     "remote.uploadpack": (
         setting('[remote "origin"]\n\turl = ../source\n\tuploadpack = "%CMD%;git-upload-pack"\n'),
@@ -164,12 +168,12 @@ async def test_nothing_in_the_tree_starts_a_program(name, worktree, source, plac
     source.commit({"f": "x\n"})
     naive = place / "naive"
     sh(f"git clone -q source {naive}", place)
-    plant(naive, f"touch{'% ' if 'ext' in name else ' '}{place}/naive-ran")
+    plant(naive, f"touch{'% ' if name == 'ext transport' else ' '}{place}/naive-ran")
     sh(careless, naive)
     assert (place / "naive-ran").exists(), "the attack itself does not work"
 
     sh("git -c safe.directory='*' commit -q --allow-empty -m x", worktree.path)
-    plant(worktree.path, f"touch{'% ' if 'ext' in name else ' '}{place}/ours-ran")
+    plant(worktree.path, f"touch{'% ' if name == 'ext transport' else ' '}{place}/ours-ran")
     await everything(worktree, str(source.path), place)
     assert not (place / "ours-ran").exists()
 

@@ -151,8 +151,8 @@ class Story:
     def opened(self) -> None:
         vkey = InstanceKey.generate().vkey("gw-test")
         opened = kinds.TaskOpened(
-            "github:github.com:7", "github", "github.com", 7, "acme/pay", 42, 40021, "main", self.base, POLICY, "b" * 64,
-            "0.1.0", "gw-test", vkey,
+            "github:github.com:7", "github", "github.com", 7, "acme/pay", 42, 40021, "main", self.base, POLICY,
+            "b" * 64, "0.1.0", "gw-test", vkey,
         )  # fmt: skip
         self.add("task.opened", opened, TOM)
         self.add("issue.snapshot", kinds.IssueSnapshot("d-1", 40021, START, 42), refs=(self.blob("body", b"please"),))

@@ -91,12 +91,16 @@ def test_nothing_is_fetched_to_fill_a_gap(repo):
     git(repo, "config", "uploadpack.allowFilter", "true")
     git(repo, "clone", "-q", "--bare", "--filter=blob:none", f"file://{repo}", str(clone))
     trap = repo.parent / f"{repo.name}-trap"
-    git(clone, "config", "remote.origin.url", f"ext::sh -c touch%20{trap}")
+    git(clone, "config", "remote.origin.url", f"ext::sh -c touch% {trap}")
     git(clone, "config", "protocol.ext.allow", "always")
     oid = git(repo, "rev-parse", "HEAD:a/b.txt")
     with Objects(clone) as objects, pytest.raises((ObjectMissing, ObjectAltered)):
         objects.read(oid, "blob")
     assert not trap.exists()
+
+    with pytest.raises(subprocess.CalledProcessError):
+        git(clone, "cat-file", "blob", oid)
+    assert trap.exists()  # git alone walks into it
 
 
 def test_the_reader_ends_with_the_block(repo):

@@ -10,9 +10,10 @@ from bot.model.order import Order
 from bot.model.task import Artifact, Gate, Step
 
 ORDER = Order(
-    task="42-k7f3qd", attempt=3, step=Step.CODING, round=0, instance="gw", repo=Repo(ForgeKind.GITHUB, "github.com", 7, "a/b"),
-    clone_url="https://github.com/a/b.git", issue=42, title="Zahlung \N{EURO SIGN}", issue_blob="1" * 64, base_branch="main",
-    base_commit="2" * 40, branch="gatewright/42-k7f3qd-x", head="", model="sonnet",
+    task="42-k7f3qd", attempt=3, step=Step.CODING, round=0, instance="gw",
+    repo=Repo(ForgeKind.GITHUB, "github.com", 7, "a/b"), clone_url="https://github.com/a/b.git", issue=42,
+    title="Zahlung \N{EURO SIGN}", issue_blob="1" * 64, base_branch="main", base_commit="2" * 40,
+    branch="gatewright/42-k7f3qd-x", head="", model="sonnet",
     spec=Artifact(Gate.SPEC, 1, "3" * 64, "4" * 64, "model"), plan=None, feedback=(), verdict_blob="", genesis="5" * 64,
     journal_size=9, journal_head="6" * 64, audit_ref="refs/gatewright/audit/42-k7f3qd", wall_seconds=1_800.0, turns=100,
     issued_ms=1_795_300_000_000,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
@@ -14,8 +15,8 @@ from bot.audit.record import HARD_LIMIT, Fault, Record, RecordError, Ref, Who, d
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 REFS = st.lists(
     st.builds(
-        Ref, commit=st.text("0123456789abcdef", min_size=64, max_size=64), name=st.text("abcxyz", min_size=1, max_size=8),
-        size=st.integers(0, 2**53 - 1),
+        Ref, commit=st.text("0123456789abcdef", min_size=64, max_size=64),
+        name=st.text("abcxyz", min_size=1, max_size=8), size=st.integers(0, 2**53 - 1),
     ),
     max_size=4, unique_by=lambda ref: ref.name,
 )  # fmt: skip
@@ -91,25 +92,25 @@ def test_noise_is_refused_and_never_crashes(noise):
     [
         (LINE.replace(b'"attempt":10', b'"attempt":10,"attempt":10'), Fault.CANONICAL),  # case 10: duplicate key
         (LINE.replace(b'"bash"', rb'"\u0062ash"'), Fault.CANONICAL),  # case 11: escape variant
-        (LINE.replace(b'"attempt":10', b'"attempt":10.0'), Fault.TYPE),  # case 12
+        (LINE.replace(b'"attempt":10', b'"attempt":10.0'), Fault.SCHEMA),  # case 12
         (LINE.replace(b'"seq":0', b'"seq":0.0'), Fault.SCHEMA),
-        (LINE.replace(b'"attempt":10', b'"attempt":1e1'), Fault.TYPE),
+        (LINE.replace(b'"attempt":10', b'"attempt":1e1'), Fault.SCHEMA),
         (LINE.replace(b'"attempt":10', b'"attempt":NaN'), Fault.PARSE),
         (LINE.replace(b'"attempt":10', b'"attempt":Infinity'), Fault.PARSE),
-        (LINE.replace(b'"attempt":10', b'"attempt":9007199254740992'), Fault.TYPE),
-        (LINE.replace(b'"attempt":10', b'"attempt":99999999999999999999'), Fault.TYPE),
+        (LINE.replace(b'"attempt":10', b'"attempt":9007199254740992'), Fault.SCHEMA),
+        (LINE.replace(b'"attempt":10', b'"attempt":99999999999999999999'), Fault.SCHEMA),
         (LINE.replace(b'"ts":5', b'"ts":9007199254740992'), Fault.SCHEMA),
         (LINE.replace(b'"ts":5', b'"ts":-5'), Fault.SCHEMA),
         (LINE.replace(b'"seq":0', b'"seq":-0'), Fault.CANONICAL),
         (LINE.replace(b'"attempt":10', b'"attempt":true'), Fault.SCHEMA),
-        (LINE.replace(b'"attempt":10', b'"attempt":[[[[[[[[[1]]]]]]]]]'), Fault.TYPE),
+        (LINE.replace(b'"attempt":10', b'"attempt":[[[[[[[[[1]]]]]]]]]'), Fault.SCHEMA),
         (LINE.replace(b'"attempt":10', b'"attempt":' + b"[" * 50_000), Fault.PARSE),
         (LINE.replace(b'"bash"', b'"\xff"'), Fault.PARSE),  # case 15: no UTF-8
         (LINE.replace(b'"bash"', b'"\xed\xa0\x80"'), Fault.PARSE),  # case 15: an encoded surrogate
         (LINE.replace(b'"bash"', rb'"\ud800"'), Fault.PARSE),  # case 15: an escaped lone surrogate
         (LINE.replace(b'"v":1', b'"v":1,"w":1'), Fault.SCHEMA),  # case 13: unknown field
         (LINE.replace(b'"attempt":10', b'"attempt":10,"zz":1'), Fault.SCHEMA),  # case 13, in data
-        (LINE.replace(b'"attempt":10', b'"Attempt":10'), Fault.TYPE),
+        (LINE.replace(b'"attempt":10', b'"Attempt":10'), Fault.SCHEMA),
         (LINE.replace(b'"v":1', b'"v":2'), Fault.SCHEMA),
         (LINE.replace(b"tool.call", b"tool.cull"), Fault.SCHEMA),
         (LINE.replace(b'"basis":"observed"', b'"basis":"hoped"'), Fault.SCHEMA),
@@ -156,7 +157,7 @@ def test_writing_refuses_a_line_beyond_the_hard_limit():
 def test_writing_refuses_a_lone_surrogate():
     with pytest.raises(RecordError) as refused:
         encode(msgspec.structs.replace(RECORD, data={"tool": "\ud800"}))
-    assert refused.value.fault is Fault.TYPE
+    assert refused.value.fault is Fault.SCHEMA
 
 
 def test_every_kind_is_described_and_closed():
@@ -164,3 +165,21 @@ def test_every_kind_is_described_and_closed():
         assert shape.__doc__, name
         assert shape.__struct_config__.forbid_unknown_fields, name
     assert set(kinds.KINDS) >= kinds.WORKER_KINDS
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_the_types_of_every_kind_hold_the_profile(kind):
+    """Flat data of text, truth values, null and whole numbers below 2^53, under plain keys."""
+    for field in msgspec.inspect.type_info(kinds.KINDS[kind]).fields:
+        assert re.fullmatch(r"[a-z0-9_]{1,64}", field.encode_name)
+        union = isinstance(field.type, msgspec.inspect.UnionType)
+        for shape in field.type.types if union else (field.type,):
+            if isinstance(shape, msgspec.inspect.IntType):
+                assert shape.lt == 2**53
+                assert shape.ge == 0 or shape.gt == -(2**53)
+            else:
+                assert isinstance(
+                    shape, (msgspec.inspect.StrType, msgspec.inspect.BoolType, msgspec.inspect.NoneType)
+                ), field.name
+                if isinstance(shape, msgspec.inspect.StrType):
+                    assert shape.max_length == 256 or shape.pattern.endswith(r"\Z")

@@ -25,7 +25,11 @@ SECRETS = {
     "jwt": "eyJ" + LETTERS + ".eyJ" + LETTERS + "." + LETTERS,
     "webhook": "whsec_" + LETTERS,
 }
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n" + (LETTERS + "+/\n") * 8 + "-----END RSA PRIVATE KEY-----"
+PEM = (
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n"
+    + (LETTERS + "+/\n") * 8
+    + "-----END RSA PRIVATE KEY-----"
+)
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
@@ -116,9 +120,9 @@ def test_a_given_secret_that_is_part_of_another_leaves_no_rest():
 @pytest.mark.parametrize(
     "hostile",
     [
-        b"eyJ" * 200_000, b"sk-" * 200_000, b"-----BEGIN PRIVATE KEY-----" * 20_000, b"-----BEGIN RSA PRIVATE KEY-----\n"
-        + b"A" * 600_000, b"https://" * 80_000, b"bearer " * 90_000, b"authorization: bearer " * 30_000, b"ghp_" * 150_000,
-        b"a" * 600_000,
+        b"eyJ" * 200_000, b"sk-" * 200_000, b"-----BEGIN PRIVATE KEY-----" * 20_000,
+        b"-----BEGIN RSA PRIVATE KEY-----\n" + b"A" * 600_000, b"https://" * 80_000, b"bearer " * 90_000,
+        b"authorization: bearer " * 30_000, b"ghp_" * 150_000, b"a" * 600_000,
     ],
 )  # fmt: skip
 def test_hostile_text_costs_no_more_than_its_length(hostile):

@@ -133,7 +133,10 @@ class TestBytesAndLines:
         [
             ("17 missing", {"audit/0000.jsonl": 0, "audit/0002.jsonl": 2}),
             ("17 the first one missing", {"audit/0001.jsonl": 1, "audit/0002.jsonl": 2}),
-            ("17 duplicated", {"audit/0000.jsonl": 0, "audit/0001.jsonl": 1, "audit/0002.jsonl": 1, "audit/0003.jsonl": 2}),
+            (
+                "17 duplicated",
+                {"audit/0000.jsonl": 0, "audit/0001.jsonl": 1, "audit/0002.jsonl": 1, "audit/0003.jsonl": 2},
+            ),
             ("17 renumbered", {"audit/0000.jsonl": 0, "audit/0001.jsonl": 2, "audit/0002.jsonl": 1}),
             ("17 renumbered from one", {"audit/0001.jsonl": 0, "audit/0002.jsonl": 1, "audit/0003.jsonl": 2}),
         ],
@@ -345,7 +348,9 @@ class TestMeaning:
         assert "passed although a check failed" in finding(verdict, "qa").what
 
     def test_41_the_journal_of_another_task(self, story):
-        found = Found(Folder("43-abcdef", {"audit/0000.jsonl": b"".join(x + b"\n" for x in story.lines)}), "test", Sheet())
+        found = Found(
+            Folder("43-abcdef", {"audit/0000.jsonl": b"".join(x + b"\n" for x in story.lines)}), "test", Sheet()
+        )
 
         assert finding(judge(found), "chain").expected == "43-abcdef"
 
@@ -402,9 +407,10 @@ class TestBlobs:
         stored[0 if case.startswith("47") else -1] ^= 1
         path.write_bytes(stored)
 
-        assert finding(verify(inside.copy)[0], "blobs").found == hashlib.sha256(
-            b"gatewright/audit/v1/blob\n" + stored
-        ).hexdigest()
+        assert (
+            finding(verify(inside.copy)[0], "blobs").found
+            == hashlib.sha256(b"gatewright/audit/v1/blob\n" + stored).hexdigest()
+        )
 
     def test_48_a_blob_deleted_without_a_record(self, inside):
         _, path = self.the_blob(inside, "prompt")

@@ -120,7 +120,7 @@ SILENT = {
     "html comment in a paragraph": "a <!--\n{}\n-->",
     "html comment never closed": "<!--\n{}",
     "html comment never closed in a quote": "> <!--\n\n{}",
-    "tag never closed": "<div title=\"\n\n{}",
+    "tag never closed": '<div title="\n\n{}',
     "html": "<div>\n{}\n</div>",
     "pre": "<pre>\n\n{}\n</pre>",
     "attribute": 'a <b title="\n{}\n">',
@@ -179,12 +179,13 @@ class Seen(HTMLParser):
 
 pieces = st.sampled_from(
     [HIDDEN, "> ", ">", "```", "~~~", "````", "`", "``", "    ", "  ", "- ", "1. ", "<!--", "-->", "<a", ">", "\n", "\n", "\n", "\n\n",
-     "\r\n", "word", "\\", "<div>", "</div>", "|", "|-|", "---", "#", "[a]:", "\t", "*"]
+     "\r\n", "word", "\\", "<div>", "</div>", "|", "|-|", "---", "#", "[a]:", "\t", "*", "http://e/"]
 )  # fmt: skip
 
 
 @given(st.lists(pieces, max_size=14).map("".join))
 @example(f"- ```\n{HIDDEN}\n```")
+@example(f"http://x/` a `\n{HIDDEN}\n`")
 @example(f"`` a\n`\n{HIDDEN}\n``")
 def test_nothing_acts_that_a_reader_does_not_see_as_plain_words(body):
     seen = Seen()
@@ -198,7 +199,9 @@ def test_any_text_is_read_without_fault_and_lines_count_up(body, bare):
     assert lines == sorted(set(lines))
 
 
-@given(st.lists(st.sampled_from(["text", "", "more words", "> quote", "* item"]), max_size=5), st.sampled_from(list(Verb)))
+@given(
+    st.lists(st.sampled_from(["text", "", "more words", "> quote", "* item"]), max_size=5), st.sampled_from(list(Verb))
+)
 def test_a_command_after_a_blank_line_always_acts(before, verb):
     said = parse("\n".join([*before, "", f"/gatewright {verb.value} x"]))
     assert said[-1] == Command(verb, said[-1].argument, line=len(before) + 2)

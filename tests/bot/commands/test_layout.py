@@ -29,7 +29,23 @@ def test_fenced_blocks_are_given_with_their_place_and_content():
 
 @pytest.mark.parametrize(
     "piece",
-    ["`", "<a", "<!--", "[", ">", "- ", "`a``a```", "\\`", "<", "* a\n", "> - ", "|a|\n|-|\n", "[a]: b\n", "<a\n", "a <!--\n"],
+    [
+        "`",
+        "<a",
+        "<!--",
+        "[",
+        ">",
+        "- ",
+        "`a``a```",
+        "\\`",
+        "<",
+        "* a\n",
+        "> - ",
+        "|a|\n|-|\n",
+        "[a]: b\n",
+        "<a\n",
+        "a <!--\n",
+    ],
 )
 def test_no_comment_of_the_size_forges_take_costs_more_than_a_moment(piece):
     body = piece * (65_536 // len(piece))

@@ -49,7 +49,13 @@ def test_the_bot_does_not_listen_to_itself_even_with_a_persons_token():
     assert refused.code == OWN
 
 
-@given(st.sampled_from(list(Verb)), st.sampled_from(list(State)), st.sampled_from(list(Role)), st.sampled_from(list(Role)), st.booleans())
+@given(
+    st.sampled_from(list(Verb)),
+    st.sampled_from(list(State)),
+    st.sampled_from(list(Role)),
+    st.sampled_from(list(Role)),
+    st.booleans(),
+)
 def test_only_roles_that_policy_asks_for_get_through(verb, state, role, min_role, on_change):
     refused = ask(verb, state=state, role=role, min_role=min_role, on_change=on_change)
     if refused is None:

@@ -21,7 +21,7 @@ from bot.model.errors import GatewrightError, UsageError
 from bot.model.event import Repo
 from bot.settings import GitHub as Table
 from tests.simulators.github import GitHubSimulator
-from tests.simulators.github.access import Refusal, verify_jwt
+from tests.simulators.github.access import verify_jwt
 from tests.simulators.github.server import app_key
 from tests.simulators.github.world import Repository, World
 
@@ -200,7 +200,7 @@ async def access(forge: GitHub, repo: Repo, *, write: bool) -> GitAccess:
 async def test_git_gets_a_token_for_one_repository_and_one_direction(
     github: GitHubSimulator, bot: Bots, tmp_path: Path
 ) -> None:
-    """Real git: read fetches and cannot push; write pushes branches and audit refs; neither opens another repository."""
+    """Real git: read fetches and cannot push; write pushes branches and audit refs; neither opens others."""
     shop, other = github.repository("octo/shop"), github.repository("octo/other")
     github.install(shop, other)
     forge, repo = bot(), github.repo(shop)

@@ -95,6 +95,7 @@ async def test_a_long_rate_limit_is_told_and_kept_to(github: GitHubSimulator, bo
     ("status", "headers", "message", "wait"),
     [
         (429, {}, "slow down", 60),
+        (429, {"retry-after": "9" * 400}, "slow down", 3600),
         (429, {"retry-after": "nonsense"}, "slow down", 60),
         (
             403,

@@ -10,7 +10,12 @@ from tests.bot.reports.samples import ATTACK, SPEC, report
 def test_the_report_names_commit_criteria_checks_and_exit_codes():
     text = render_qa(report(passed=False), SPEC)
     assert text.startswith("# QA report, round 1: not passed\n")
-    for part in ("`7be20f4111", "2 of 3 met", "**AC-3** ✗ not met", "`make test`: exit 2, 63.0 s, 419 passed, 0 failed"):
+    for part in (
+        "`7be20f4111",
+        "2 of 3 met",
+        "**AC-3** ✗ not met",
+        "`make test`: exit 2, 63.0 s, 419 passed, 0 failed",
+    ):
         assert part in text
     assert "### Output of test" in text
 

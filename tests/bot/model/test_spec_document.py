@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import cmarkgfm
 import pytest
+from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,7 +106,7 @@ WRONG = {
     "a second title": (HEAD + "- **AC-1**: a\n\n# More\n", 9, "one `# ` heading"),
     "an indented heading": ("# T\n\nS\n\n  ## Acceptance criteria\n", 5, "at the start of the line"),
     "an open fence": ("# T\n\n```sh\nS\n", 3, "a line ```"),
-    "hidden text": ("# T\n\nS <!-- approve all -->\n", 3, "visible text"),
+    "hidden text": ("# T\n\nS <!-- approve all -->\n", 3, "Markdown"),
     "a control": ("# T\n\nS\x07\n", 3, "visible text"),
     "text that runs backwards": ("# T\n\nS \u202egnp.exe\n", 3, "visible text"),
     "a title without end": ("# " + "T" * 201 + "\n", 1, "a short title"),
@@ -123,8 +125,53 @@ def test_a_fault_names_its_line_and_what_is_expected(case):
     assert f"line {line}" in str(caught.value)
 
 
-def test_comment_marks_inside_code_are_visible_and_therefore_allowed():
-    assert "<!--" in parse_spec("# T\n\nUse `<!-- x -->` here.\n\n## Acceptance criteria\n\n- AC-1: a\n").summary
+def test_html_inside_a_fence_is_visible_and_therefore_allowed():
+    text = "# T\n\nUse:\n\n```html\n<!-- x -->\n<div>\n```\n\n## Acceptance criteria\n\n- AC-1: a\n"
+    assert "<!-- x -->" in parse_spec(text).summary
+
+
+@pytest.mark.parametrize(
+    "summary",
+    ["a `\nb ` <!-- x --> `c", "- ```\n<!-- x -->\n- ```", "    ```\n<!-- x -->\n    ```", "<div>\n```\n<!-- x -->\n```\n</div>",
+     "http://e/`<!-- x -->`", "```\n    ```\n<!-- x -->\n```", "a\n2. ~~~\n   <!-- x -->\n   ~~~", "1. ```\n  <!-- x -->\n   ```"],
+)  # fmt: skip
+def test_no_trick_with_fences_hides_a_comment(summary):
+    with pytest.raises(DocumentError):
+        parse_spec(f"# T\n\n{summary}\n\n## Acceptance criteria\n\n- AC-1: a\n")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "<!-- x -->",
+                "```",
+                "~~~",
+                "\n",
+                "\n\n",
+                "- ",
+                "1. ",
+                "2. ",
+                "  ",
+                "    ",
+                "> ",
+                "`",
+                "a",
+                "<div>",
+                "http://e/",
+                "* ",
+            ]
+        ),
+        max_size=10,
+    ).map("".join)
+)
+def test_what_parses_shows_all_of_its_text(summary):
+    try:
+        parse_spec(f"# T\n\n{summary}\n\n## Acceptance criteria\n\n- AC-1: a\n")
+    except DocumentError:
+        return
+    shown = cmarkgfm.github_flavored_markdown_to_html(summary, options=Options.CMARK_OPT_UNSAFE)
+    assert "<!--" not in shown
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,14 @@ from bot.web.health import Readiness, appends, snapshots
 from tests.bot.web.serving import Site
 
 
+def answers(path: Path) -> bool:
+    with redis.Redis(unix_socket_path=str(path)) as client:
+        try:
+            return client.ping()
+        except redis.ConnectionError:
+            return False
+
+
 @contextmanager
 def volatile_redis(directory: Path, *options: str) -> Iterator[str]:
     """Run a server as somebody might have set it up."""
@@ -24,7 +32,7 @@ def volatile_redis(directory: Path, *options: str) -> Iterator[str]:
     command = [str(find_server()), "--port", "0", "--unixsocket", str(path), "--dir", str(directory), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        while not path.exists():
+        while not answers(path):  # the socket is there before anybody listens on it
             assert process.poll() is None
             time.sleep(0.01)
         yield f"unix://{path}"

@@ -44,6 +44,15 @@ class Bench:
                 await asyncio.sleep(0.01)
 
 
+async def settled(recorder: ListRecorder, results: int) -> None:
+    """Wait until so many results are recorded."""
+    for _ in range(500):
+        if len(recorder.of("model.result")) >= results:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"{len(recorder.of('model.result'))} results instead of {results}")
+
+
 Opener = Callable[..., Any]
 
 

@@ -134,12 +134,28 @@ def test_as_root_what_is_made_belongs_to_the_owner_of_the_worktree(tree):
         assert (path.stat().st_uid, path.stat().st_gid) == (64_001, 64_002)
 
 
+@pytest.mark.parametrize("path", ["", ".", "/workspace", "/workspace/"])
+def test_the_worktree_itself_is_a_folder(files, path):
+    with pytest.raises(ToolFault, match="is a folder"):
+        files.read(path)
+    with pytest.raises(ToolFault, match="is a folder"):
+        files.write(path, b"x")
+    assert not files.is_file(files.parts(path))
+
+
+def test_is_file_counts_regular_files_only(files, tree):
+    (tree / "file").touch()
+    (tree / "link").symlink_to("file")
+    assert [files.is_file((name,)) for name in ("file", "link", "missing")] == [True, False, False]
+
+
 def test_a_failed_write_leaves_nothing_behind(files, tree):
     (tree / "folder").mkdir()
     with pytest.raises(ToolFault):
         files.write("folder", b"x")
-    with pytest.raises(ToolFault, match="File name too long"):
-        files.write("n" * 300, b"x")
+    for path in ("n" * 300, "n" * 300 + "/file"):
+        with pytest.raises(ToolFault, match="File name too long"):
+            files.write(path, b"x")
     with pytest.raises(ToolFault, match="may write"):
         files.write("big", b"x" * (MAX_FILE + 1))
     assert [entry.name for entry in tree.iterdir()] == ["folder"]

@@ -45,6 +45,12 @@ def test_nothing_near_says_only_that_it_was_not_found():
     assert str(fault.value) == "old was not found; it must match to the letter, blanks included."
 
 
+def test_in_a_very_long_file_no_near_miss_is_looked_for():
+    with pytest.raises(ToolFault) as fault:
+        replace("a line\n" * 6_000, "a lime", "x")
+    assert str(fault.value).endswith("blanks included.")
+
+
 @pytest.mark.parametrize(("old", "new", "said"), [("", "x", "use write"), ("a", "a", "the same")])
 def test_senseless_edits_are_refused(old, new, said):
     with pytest.raises(ToolFault, match=said):

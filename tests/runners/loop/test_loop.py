@@ -12,7 +12,7 @@ from runners.loop.loop import ANSWERS, FORMAT_ERRORS
 from runners.loop.protocol import Call, Prompt, Reply, Stop, System, Turn
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause, Limits
-from tests.runners.loop.parts import BareJail, Kept, Spoken, PlainDoor, call, loop_of, make, play, request
+from tests.runners.loop.parts import BareJail, Kept, PlainDoor, Spoken, call, loop_of, make, play, request
 
 DONE = Turn("All done.", model="m-2026")
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}

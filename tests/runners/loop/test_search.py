@@ -11,13 +11,25 @@ import pytest
 
 from runners.loop.beneath import Beneath
 from runners.loop.errors import ToolFault
-from runners.loop.search import Query, search
+from runners.loop.search import Query, find, search
 
 
-async def find(root, pattern, *, seconds=20.0, **changes):
-    base = Query(pattern=pattern, path=".", glob="", literal=False, ignore_case=False, limit=100)
+async def program(root, pattern, *, seconds=20.0, **changes):
     with Beneath(root) as files:
-        return await search(files, {**base, **changes}, seconds)  # type: ignore[typeddict-item]
+        return await search(files, query(pattern, **changes), seconds)
+
+
+async def here(root, pattern, **changes):
+    with Beneath(root) as files:
+        return find(files, query(pattern, **changes), time.monotonic() + 10)
+
+
+def query(pattern, **changes) -> Query:
+    base = Query(pattern=pattern, path=".", glob="", literal=False, ignore_case=False, limit=100)
+    return {**base, **changes}  # type: ignore[typeddict-item]
+
+
+both = pytest.mark.parametrize("look", [program, here])
 
 
 def children():
@@ -33,46 +45,52 @@ def tree(tmp_path):
     return tmp_path
 
 
-async def test_matching_lines_come_with_path_and_number(tree):
-    assert await find(tree, "^import") == "top.py:1: import sys\nsrc/a.py:1: import os"
+@both
+async def test_matching_lines_come_with_path_and_number(tree, look):
+    assert await look(tree, "^import") == "top.py:1: import sys\nsrc/a.py:1: import os"
 
 
-async def test_a_search_can_be_narrowed_by_folder_file_glob_and_case(tree):
-    assert await find(tree, "import", path="src") == "src/a.py:1: import os"
-    assert await find(tree, "import", path="top.py") == "top.py:1: import sys"
-    assert await find(tree, "import", glob="*.txt", ignore_case=True) == "src/b.txt:1: Import everything"
-    assert await find(tree, "n (t", literal=True) == "src/b.txt:2: plain (text)"
-    assert await find(tree, "nothing such") == "no match"
+@both
+async def test_a_search_can_be_narrowed_by_folder_file_glob_and_case(tree, look):
+    assert await look(tree, "import", path="src") == "src/a.py:1: import os"
+    assert await look(tree, "import", path="top.py") == "top.py:1: import sys"
+    assert await look(tree, "import", glob="*.txt", ignore_case=True) == "src/b.txt:1: Import everything"
+    assert await look(tree, "n (t", literal=True) == "src/b.txt:2: plain (text)"
+    assert await look(tree, "nothing such") == "no match"
 
 
-async def test_what_cannot_be_searched_is_counted_or_passed_over(tree):
+@both
+async def test_what_cannot_be_searched_is_counted_or_passed_over(tree, look):
     (tree / "huge").write_bytes(b"import\n" * 400_000)
     (tree / "binary").write_bytes(b"import\0\n")
     (tree / "link").symlink_to("/etc/passwd")
     os.mkfifo(tree / "pipe")
     (tree / ".git").mkdir()
     (tree / ".git/config").write_text("import = secret")
-    answer = await find(tree, "import|root")
+    answer = await look(tree, "import|root")
     assert answer.startswith("top.py:1: import sys\nsrc/a.py:1: import os\n[1 file(s) not searched")
 
 
-async def test_many_matches_and_long_lines_are_cut_with_a_note(tree):
+@both
+async def test_many_matches_and_long_lines_are_cut_with_a_note(tree, look):
     (tree / "many").write_text("needle\n" * 50 + "needle" + "x" * 5_000)
-    answer = await find(tree, "needle", limit=10)
+    answer = await look(tree, "needle", limit=10)
     assert answer.count("needle") == 10
     assert answer.endswith("[more than 10 matches: narrow the pattern, the path or the glob]")
-    assert (await find(tree, "needlex")).endswith("[line cut]")
+    assert (await look(tree, "needlex")).endswith("[line cut]")
 
 
+@both
 @pytest.mark.parametrize("pattern", ["(", "*x", "(?P<n>a)(?P<n>b)", "a{9999999999}"])
-async def test_a_bad_expression_is_explained(tree, pattern):
+async def test_a_bad_expression_is_explained(tree, look, pattern):
     with pytest.raises(ToolFault, match="not a regular expression"):
-        await find(tree, pattern)
+        await look(tree, pattern)
 
 
-async def test_a_path_outside_is_refused_in_the_program_too(tree):
+@both
+async def test_a_path_outside_is_refused_in_the_program_too(tree, look):
     with pytest.raises(ToolFault, match=r"`\.\.` is not allowed"):
-        await find(tree, "x", path="../..")
+        await look(tree, "x", path="../..")
 
 
 async def test_an_expression_without_end_is_killed_and_holds_nobody_up(tree):
@@ -89,7 +107,7 @@ async def test_an_expression_without_end_is_killed_and_holds_nobody_up(tree):
     ticking = asyncio.create_task(tick())
     started = time.monotonic()
     with pytest.raises(ToolFault, match="took more than 1 s"):
-        await find(tree, "(a+)+$", seconds=1)
+        await program(tree, "(a+)+$", seconds=1)
     ticking.cancel()
     assert time.monotonic() - started < 5
     assert ticks > 10
@@ -97,7 +115,7 @@ async def test_an_expression_without_end_is_killed_and_holds_nobody_up(tree):
 
 async def test_a_cancelled_search_leaves_no_process(tree):
     (tree / "trap").write_text("a" * 40 + "!")
-    task = asyncio.create_task(find(tree, "(a+)+$"))
+    task = asyncio.create_task(program(tree, "(a+)+$"))
     await asyncio.sleep(0.3)
     assert children()
     task.cancel()
@@ -112,4 +130,4 @@ async def test_as_root_the_program_reads_as_the_owner_of_the_worktree(tree):
     (tree / "closed").chmod(0o600)
     for path in (tree, tree / "src", tree / "src/a.py", tree / "top.py"):
         os.chown(path, 64_001, 64_001)
-    assert "secret" not in await find(tree, "import")
+    assert "secret" not in await program(tree, "import")

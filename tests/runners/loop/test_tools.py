@@ -59,6 +59,12 @@ async def test_read_refuses_what_is_binary_and_bounds_what_is_long(use, tmp_path
     assert "go on with offset=" in text
 
 
+async def test_search_shows_matching_lines_and_is_bounded(use, tmp_path):
+    (tmp_path / "many").write_text("needle\n" * 99)
+    assert (await use("search", '{"pattern": "^needle$", "limit": 1}')).text.startswith("many:1: needle\n[more than 1")
+    assert len((await use("search", '{"pattern": "needle"}')).text) <= 500
+
+
 async def test_list_shows_kinds_and_where_links_point(use, tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d/x.py").touch()

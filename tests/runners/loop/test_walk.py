@@ -73,6 +73,16 @@ def test_a_tree_without_end_is_cut(tmp_path, monkeypatch):
         paths(tmp_path)
 
 
+def test_a_folder_that_went_away_meanwhile_is_passed_over(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with Beneath(tmp_path) as files:
+        folders = walk(files, (), deep=True, deadline=time.monotonic() + 10)
+        next(folders)
+        (tmp_path / "a").rmdir()
+        assert [folder.parts for folder in folders] == [("b",)]
+
+
 def test_depth_is_bounded(tmp_path):
     deep = tmp_path
     for _ in range(walking.MAX_DEPTH + 5):

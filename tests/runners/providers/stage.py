@@ -45,8 +45,8 @@ class Stage:
     async def run(self, **changes: Any) -> Result:
         """Run one request; fields of Request can be given."""
         asked = {
-            "phase": Phase.CODING, "model": self.name, "system": "You are an engineer.", "prompt": "Fix add().",
-            "access": Access.WRITE, "limits": QUICK, **changes,
+            "phase": Phase.CODING, "model": self.name, "system": "You are an engineer.",
+            "prompt": "Fix add() in calc.py.", "access": Access.WRITE, "limits": QUICK, **changes,
         }  # fmt: skip
         return await self.provider.run(Request(**asked), self.jail, self.door, self.recorder)
 

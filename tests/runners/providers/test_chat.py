@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 
 from runners.loop.loop import Loop
-from runners.providers.chat import CUT_RETRIES, RETRIES, connect
+from runners.loop.protocol import Prompt
+from runners.providers.chat import CUT_RETRIES, RETRIES, ChatModel, connect
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Cause
 from tests.runners.providers.contract import WireContract
@@ -25,10 +28,6 @@ class ChatCase:
     model = "qwen3-coder"
 
     def missing(self) -> str | None:
-        try:
-            import openai  # noqa: F401
-        except ImportError:
-            return "openai (pip install gatewright[openai])"
         return None
 
     def provider(self, steps: Sequence[Step | Maker], folder: Path) -> Loop:
@@ -50,7 +49,7 @@ class TestChat(WireContract):
     async def test_the_conversation_goes_over_the_wire_as_the_api_wants_it(self) -> None:
         steps = Step(text="Let me look.", tools=(Tool("read", {"path": "calc.py"}),)), Step(text="done")
         async with self.stage(*steps) as stage:
-            await stage.run()
+            await stage.run(prompt="Fix add().")
         first, second = (request.body for request in stage.model.requests)
         assert first["stream"] is True
         assert [tool["function"]["name"] for tool in first["tools"]] == [
@@ -62,7 +61,7 @@ class TestChat(WireContract):
             "run",
         ]
         system, user, assistant, reply = second["messages"]
-        assert (system["role"], user) == ("system", {"role": "user", "content": "Fix add() in calc.py."})
+        assert (system["role"], user) == ("system", {"role": "user", "content": "Fix add()."})
         assert assistant["content"] == "Let me look."
         assert assistant["tool_calls"][0]["function"] == {"name": "read", "arguments": '{"path": "calc.py"}'}
         assert (reply["role"], reply["tool_call_id"]) == ("tool", assistant["tool_calls"][0]["id"])
@@ -122,3 +121,28 @@ class TestChat(WireContract):
             with pytest.raises(ProviderError) as raised:
                 await stage.run()
         assert raised.value.cause is Cause.CRASH
+
+    async def test_a_chunk_that_is_no_json_is_a_broken_stream(self) -> None:
+        """Straight at the endpoint: the gateway would already have cut it."""
+        body = 'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\ndata: {"choi\n\n'
+        await self.broken(body, "JSONDecodeError")
+
+    async def test_a_stream_that_only_stops_is_a_broken_one(self) -> None:
+        body = 'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\ndata: [DONE]\n\n'
+        await self.broken(body, "without a finish reason")
+
+    async def broken(self, body: str, why: str) -> None:
+        asked: list[dict[str, Any]] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            asked.append(json.loads(request.content))
+            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=body)
+
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+        async with openai.AsyncOpenAI(base_url="http://endpoint/v1", api_key="k", http_client=http) as client:
+            with pytest.raises(ProviderError) as raised:
+                await ChatModel(client, "m", pause=0).complete([Prompt("hi")], (), lambda: None)
+        assert raised.value.cause is Cause.CRASH
+        assert why in raised.value.why
+        assert len(asked) == CUT_RETRIES + 1
+        assert "tools" not in asked[0]

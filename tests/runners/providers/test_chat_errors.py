@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import httpx2
+import openai
 import pytest
 
-from runners.providers.chat_errors import FIXES, by_status
+from runners.providers.chat_errors import FIXES, by_status, explain
 from runners.providers.protocol import Cause
 
 
@@ -36,3 +38,16 @@ from runners.providers.protocol import Cause
 def test_a_status_and_its_words_have_one_cause_with_a_way_out(status, said, cause):
     assert by_status(status, said) is cause
     assert FIXES[cause]
+
+
+def test_a_time_out_and_a_failed_connection_of_the_sdk_are_told_apart():
+    request = httpx2.Request("POST", "http://gateway/v1/chat/completions")
+    assert explain(openai.APITimeoutError(request), "m").cause is Cause.TIMEOUT
+    assert explain(openai.APIConnectionError(request=request), "m").cause is Cause.CRASH
+
+
+def test_what_the_server_said_is_the_reason_and_the_model_is_named():
+    request = httpx2.Request("POST", "http://gateway/v1/chat/completions")
+    response = httpx2.Response(404, request=request)
+    error = explain(openai.NotFoundError("no such model", response=response, body=None), "qwen9")
+    assert (error.what, error.why) == ("the endpoint does not know the model qwen9", "no such model")

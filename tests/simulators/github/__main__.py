@@ -22,6 +22,8 @@ def main() -> None:
         if args.files
         else None
     )
+    stops = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before the first thread, or it would take the signal
     with GitHubSimulator(port=args.port) as github:
         repo = github.repository("octo/shop", files, private=False)
         github.install(repo)
@@ -34,7 +36,7 @@ def main() -> None:
             f"webhook_secrets = [{args.secret!r}]\n# owner's token: {token}\nprivate_key = '''\n{table.private_key}'''",
             flush=True,
         )
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(stops)
 
 
 if __name__ == "__main__":

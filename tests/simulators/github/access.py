@@ -28,7 +28,7 @@ class Refusal(Exception):
 
     status: int
     message: str
-    errors: list[dict[str, str]] | None = None
+    errors: list[dict[str, str]] | list[str] | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 

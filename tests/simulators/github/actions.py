@@ -7,7 +7,8 @@ from typing import Final
 from tests.simulators.github.access import Refusal
 from tests.simulators.github.hooks import Courier, Delivery
 from tests.simulators.github.hosting import ZERO, Hosting
-from tests.simulators.github.shapes import REACTIONS, Json, Shapes
+from tests.simulators.github.shapes import REACTIONS, Shapes
+from tests.simulators.github.shapes_accounts import Json
 from tests.simulators.github.world import Comment, Issue, Label, Pull, Reaction, Repository, Review, User, World
 
 LONGEST_BODY: Final = 65_536
@@ -174,9 +175,9 @@ class Actions:
         """Submit a review of the present head; nobody approves their own pull request."""
         pull = _pull(issue)
         if event not in REVIEW_STATES:
-            raise invalid("PullRequestReview", "event", f"{event} is not an event")
+            raise Refusal(422, "Unprocessable Entity", [f"{event} is not an event"])
         if by is issue.user and event != "COMMENT":
-            raise invalid("PullRequestReview", "user_id", "Can not approve your own pull request")
+            raise Refusal(422, "Unprocessable Entity", ["Can not approve your own pull request"])
         review = Review(self._world.next_id(), by, REVIEW_STATES[event], body, pull.sha, self._world.now())
         pull.reviews.append(review)
         shown = self._shapes.review(repo, issue, review) | {"state": review.state.lower(), "body": body or None}

@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 import httpx
 import jsonschema
 
-from tests.simulators.github.shapes import Json, Shapes, node, when
+from tests.simulators.github.shapes import Shapes
+from tests.simulators.github.shapes_accounts import Json, node, when
 from tests.simulators.github.world import Hook, Repository, User, World
 
 ANSWER_WITHIN: Final = 10.0  # seconds that GitHub waits for an answer

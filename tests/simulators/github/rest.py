@@ -16,7 +16,8 @@ from tests.simulators.github.access import Caller, Refusal, identify
 from tests.simulators.github.actions import Actions
 from tests.simulators.github.hooks import Courier
 from tests.simulators.github.hosting import Hosting
-from tests.simulators.github.shapes import Json, Shapes
+from tests.simulators.github.shapes import Shapes
+from tests.simulators.github.shapes_accounts import Json
 from tests.simulators.github.world import Comment, Issue, Pull, Repository, World
 
 DOCS: Final = "https://docs.github.com/rest"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.simulators.github.access import LEVELS, Refusal
 from tests.simulators.github.hooks import Delivery, envelope
 from tests.simulators.github.rest import Answer, Call, Made, Page, route
-from tests.simulators.github.shapes import Json, when
+from tests.simulators.github.shapes_accounts import Json, when
 from tests.simulators.github.world import Installation, Repository
 
 TOKEN_LIFE = 3600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.simulators.github.access import Refusal
 from tests.simulators.github.actions import invalid
 from tests.simulators.github.rest import Answer, Call, Made, Page, route, want
-from tests.simulators.github.shapes import Json
+from tests.simulators.github.shapes_accounts import Json
 from tests.simulators.github.world import CheckRun, Status
 
 REPO = "/repos/{owner}/{name}"

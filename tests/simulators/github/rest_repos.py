@@ -6,7 +6,7 @@ import base64
 
 from tests.simulators.github.access import Refusal
 from tests.simulators.github.rest import Answer, Call, Made, Page, route, want
-from tests.simulators.github.shapes import Json, node
+from tests.simulators.github.shapes_accounts import Json, node
 from tests.simulators.github.world import Hook, User
 
 REPO = "/repos/{owner}/{name}"
@@ -106,8 +106,8 @@ def _commit(call: Call, sha: str) -> Json:
             "comment_count": 0,
             "tree": {"sha": tree, "url": f"{url}/git/trees/{tree}"},
         },
-        "author": None,
-        "committer": None,
+        "author": {},  # no account has this address
+        "committer": {},
         "parents": [{"sha": parent, "url": f"{url}/commits/{parent}"} for parent in parents.split()],
     }
 

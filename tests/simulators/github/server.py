@@ -63,8 +63,8 @@ class GitHubSimulator:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
-        self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self.url = f"http://{self.host}"
+        self.host = "127.0.0.1"  # as the bot reads it from web_url
+        self.url = f"http://{self.host}:{self._socket.getsockname()[1]}"
         self.api_url = self.url + BASE
         self.world = World(self._directory)
         self._pem, self.world.app_public_key = app_key()

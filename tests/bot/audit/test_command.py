@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import msgspec
+import pytest
+
+from bot.audit.command import show, verify
+from bot.audit.record import decode
+from tests.bot.audit.story import TASK, Story, git
+
+
+def test_a_branch_with_an_open_pull_request_is_open_and_not_a_failure(story, capsys):
+    assert verify(story.repo) == 0
+
+    text = capsys.readouterr().out
+    assert "; open" in " ".join(text.split())
+    assert "the work tree is as committed" in text
+    assert "NOT PROVEN" in text
+    assert "exit 0" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_every_prefix_that_ends_after_a_gate_is_open_and_valid(story):
+    for seq, line in enumerate(story.lines):
+        if decode(line).kind in ("approval", "approval.requested", "attempt.started", "model.call"):
+            directory = story.repo.parent / str(seq) / TASK / "audit"
+            directory.mkdir(parents=True)
+            (directory / "0000.jsonl").write_bytes(b"".join(one + b"\n" for one in story.lines[: seq + 1]))
+            code = verify(directory.parent)
+            assert code in (0, 2), seq  # 2: approved documents are not in this copy
+
+
+def test_one_changed_byte_is_named_with_record_hashes_file_and_line(story, capsys):
+    git(story.repo, "checkout", "-q", ".")
+    path = story.directory / "audit" / "0000.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"verdict":"failed"', b'"verdict":"passed"', 1))
+
+    assert verify(story.repo) == 1
+    text = capsys.readouterr().out
+    assert "FAIL  chain     record 27 (qa.verdict, 2026-11-21" in text
+    assert "expected  sha256:" in text
+    assert "found     sha256:" in text
+    assert f"file      .gatewright/tasks/{TASK}/audit/0000.jsonl line 28" in text
+    assert "ok    chain     records 0 to 26" in text
+    assert "Not valid" in text
+    assert "docs/audit.md#not-valid" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_commit_beneath_a_changed_work_tree_still_verifies(story):
+    (story.directory / "audit" / "0000.jsonl").write_bytes(b"")
+
+    assert verify(story.repo) == 1
+    assert verify(story.repo, rev="HEAD") == 0
+
+
+def test_json_is_one_document_with_a_schema(story, capsys):
+    assert verify(story.repo, rev=f"refs/gatewright/audit/{TASK}", blobs=story.blobs.root, json=True) == 0
+
+    body = json.loads(capsys.readouterr().out)
+    assert body["schema"] == "gatewright/audit-verify/v1"
+    assert body["exit"] == 0
+    (task,) = body["tasks"]
+    assert task["task"] == TASK
+    assert task["level"] == "L1"
+    assert task["state"] == "closed (done)"
+    assert task["records"] == len(story.lines)
+    assert {held["check"] for held in task["held"]} >= {
+        "chain",
+        "spec",
+        "plan",
+        "change",
+        "qa",
+        "tests",
+        "commits",
+        "blobs",
+    }
+    assert task["findings"] == []
+    assert task["not_proven"]
+
+
+def test_json_findings_carry_whole_digests(story, capsys):
+    story.store([*story.lines[:9], *story.lines[10:]])
+
+    assert verify(story.directory, json=True) == 1
+    (found,) = json.loads(capsys.readouterr().out)["tasks"][0]["findings"]
+    assert (found["check"], found["severity"], found["line"]) == ("chain", "tampered", 10)
+    assert found["found"] == "seq 10"
+
+
+@pytest.mark.parametrize("where", ["bare", "branch", "audit ref", "ref of a merged task", "folder", "directory"])
+def test_evidence_is_found_wherever_it_lies(story, where):
+    elsewhere = story.repo.parent / "elsewhere"
+    if where == "bare":
+        git(story.repo, "clone", "-q", "--bare", str(story.repo), str(elsewhere))
+        assert verify(elsewhere) == 0
+    elif where == "branch":
+        git(story.repo, "switch", "-q", "main")
+        assert verify(story.repo, rev=f"gatewright/{TASK}-retry") == 0
+    elif where == "audit ref":
+        git(story.repo, "switch", "-q", "main")
+        assert verify(story.repo) == 0
+    elif where == "ref of a merged task":
+        assert verify(story.repo, rev=f"refs/gatewright/audit/{TASK}", task=TASK) == 0
+    elif where == "folder":
+        shutil.copytree(story.store(), elsewhere / TASK)
+        assert verify(elsewhere / TASK) == 0
+    else:
+        shutil.copytree(story.repo, elsewhere, ignore=shutil.ignore_patterns(".git"))
+        assert verify(elsewhere) == 0
+
+
+def test_a_path_inside_another_repository_is_judged_by_itself(story):
+    git(story.repo, "checkout", "-q", ".")
+
+    assert verify(story.directory) == 0
+
+
+def test_several_tasks_get_one_verdict_each_and_the_worst_exit(story, capsys):
+    other = story.repo / ".gatewright" / "tasks" / "43-abcdef"
+    shutil.copytree(story.directory, other)
+
+    assert verify(story.repo) == 1
+    text = capsys.readouterr().out
+    assert f"Task {TASK} " in text
+    assert "this is the journal of another task" in " ".join(text.split())
+    assert verify(story.repo, task=TASK) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"task": "../x"}, 3),
+        ({"rev": "nowhere"}, 3),
+        ({"rev": "--output=x"}, 3),
+        ({"blobs": "/nonexistent"}, 3),
+        ({"task": "99-abcdef"}, 4),
+        ({"path": "/nonexistent"}, 4),
+    ],
+)
+def test_what_cannot_be_judged_says_what_to_do(story, capsys, arguments, code):
+    assert verify(**({"path": story.repo} | arguments)) == code
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "fix: " in captured.err
+
+
+def test_a_repository_without_evidence_is_no_success(tmp_path, capsys):
+    git(tmp_path, "init", "-q")
+
+    assert verify(tmp_path) == 4
+    assert "GW-AUDIT-NONE" in capsys.readouterr().err
+    assert verify(tmp_path, rev="HEAD") == 3
+
+
+def test_a_revision_of_something_that_is_no_repository(tmp_path):
+    assert verify(tmp_path, rev="HEAD") == 3
+
+
+def test_foreign_text_cannot_steer_the_terminal(story, capsys):
+    def paint(records):
+        records[0]["data"]["path"] = "acme/\x1b[2Jpay\u202e"
+
+    assert verify(story.store(story.forge(paint))) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert show(story.directory) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_shallow_clone_is_incomplete_and_says_so(story, capsys):
+    clone = story.repo.parent / "clone"
+    git(story.repo, "clone", "-q", "--depth", "1", f"file://{story.repo}", str(clone))
+
+    assert verify(clone) == 2
+    assert "shallow" in capsys.readouterr().out
+
+
+def test_an_approval_that_nobody_gave_is_named(story, capsys):
+    seq = next(n for n, line in enumerate(story.lines) if decode(line).kind == "approval.requested")
+
+    verify(story.store(story.lines[: seq + 1]))
+
+    assert "that anybody approved the spec" in " ".join(capsys.readouterr().out.split())
+
+
+class TestShow:
+    def test_it_shows_a_line_a_record(self, story, capsys):
+        assert show(story.store()) == 0
+
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith(f"Task {TASK}")
+        assert lines[1] == "2026-11-21"
+        assert len(lines) == len(story.lines) + 2
+        assert all(len(line) <= 80 for line in lines)
+        approved = next(line for line in lines if " approval " in line)
+        assert "github:40077" in approved
+        assert "what=spec" in approved
+
+    def test_it_stops_where_belief_ends(self, story, capsys):
+        lines = list(story.lines)
+        lines[12] = lines[12].replace(b'"stop":"end"', b'"stop":"cut"')
+
+        assert show(story.store(lines)) == 1
+        out = capsys.readouterr().out.splitlines()
+        assert out[-1].startswith("stopped: ")
+        assert out[-2].lstrip().startswith("11 ")
+
+    def test_nothing_to_show_is_an_error(self, tmp_path):
+        assert show(tmp_path) == 4
+        assert show(tmp_path, task="..") == 3
+
+
+def test_a_local_task_that_let_itself_pass_is_not_called_approved_by_a_person(tmp_path, capsys):
+    story = Story(tmp_path).until_change_review()
+
+    def go_local(records):
+        from bot.audit.chain import genesis
+        from bot.model.approval import Binding
+        from bot.model.task import Gate, Profile
+
+        repo = {"repo": "local:localhost:7", "forge": "local", "host": "localhost"}
+        records[0]["data"] |= repo
+        records[0]["prev"] = genesis("gw-test", repo["repo"], TASK)
+        sha256 = {"spec": "", "plan": ""}
+        digests = {}
+        for record in records:
+            data = record["data"]
+            if record["kind"] in ("spec.set", "plan.set"):
+                which = record["kind"][:4]
+                sha256[which] = data[f"{which}_sha256"]
+            if record["kind"] == "approval.requested":
+                what = data["what"]
+                data["digest"] = digests[what] = Binding(
+                    "gw-test", "local", "localhost", 7, 42, TASK, Gate(what), 1,
+                    sha256["spec" if what == "spec" else "plan"], story.base, "a" * 64, Profile(),
+                    data.get("source_sha256", ""), data.get("head", ""),
+                ).digest()  # fmt: skip
+            if record["kind"] == "approval":
+                data["digest"] = digests[data["what"]]
+                record["actor"] |= {"id": "inst:gw-test", "type": "system"}
+
+    lines = story.forge(go_local)
+    assert verify(story.store(lines)) == 0
+    assert "that a person approved the spec" in " ".join(capsys.readouterr().out.split())
+    assert msgspec.to_builtins(decode(lines[0]))["data"]["forge"] == "local"

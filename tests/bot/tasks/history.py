@@ -1,0 +1,110 @@
+"""Journals in the making: records added by name, folded as control folds them."""
+
+from __future__ import annotations
+
+from bot.audit import kinds
+from bot.audit.chain import Draft, Link, extend, genesis
+from bot.audit.record import Record, Ref, Who, decode
+from bot.model.task import Task
+from bot.tasks.fold import fold
+
+SHA = "a" * 64
+COMMIT = "b" * 40
+SERVICE = Who("inst:test", "service", "system")
+PERSON = Who("github:7", "approver", "human")
+AGENT = Who("agent:sonnet", "author", "agent")
+OPENED = kinds.TaskOpened(
+    repo="github:github.example:5",
+    forge="github",
+    host="github.example",
+    repo_id=5,
+    path="pay/core",
+    issue=42,
+    labeller=7,
+    base_branch="main",
+    base_commit=COMMIT,
+    policy_sha256=SHA,
+    config_sha256=SHA,
+    bot_version="0",
+    instance="test",
+    vkey="test+00000000+AA",
+)
+
+
+class History:
+    """One task's journal; every `add` is one record, at the next millisecond."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.now = 1_000
+        self._tail = Link(-1, genesis("test", OPENED.repo, "42-k7f3qd"))
+        self.add("task.opened", OPENED)
+
+    @property
+    def records(self) -> list[Record]:
+        return [decode(line) for line in self.lines]
+
+    @property
+    def task(self) -> Task:
+        return fold(self.records)
+
+    def add(self, kind: str, data: kinds.Data, who: Who = SERVICE, *, outcome: str = "ok", **refs: str) -> History:
+        self.now += 1
+        listed = tuple(Ref(commit, name, 1) for name, commit in refs.items())
+        draft = Draft(kind, data, who, "observed", outcome, listed)
+        lines, self._tail = extend(self._tail, [draft], task="42-k7f3qd", now_ms=self.now)
+        self.lines += lines
+        return self
+
+    def start(self, step: str, **more: int) -> History:
+        number = sum(1 for r in self.records if r.kind == "attempt.started") + 1
+        return self.add("attempt.started", kinds.AttemptStarted(number, step, "sonnet", **more))
+
+    def end(self, step: str, *, outcome: str = "ok", code: str = "", commit: str = "") -> History:
+        number = sum(1 for r in self.records if r.kind == "attempt.started")
+        data = kinds.AttemptEnded(number, step, code, commit, SHA if commit else "", 1, 100, 20, 1_500)
+        return self.add("attempt.ended", data, AGENT, outcome=outcome)
+
+    def spec(self, rev: int = 1, source: str = "model") -> History:
+        return self.add("spec.set", kinds.SpecSet(SHA, rev, source=source), AGENT, text=f"{rev:064x}")
+
+    def plan(self, rev: int = 1, source: str = "model") -> History:
+        return self.add("plan.set", kinds.PlanSet(SHA, rev, source=source), AGENT, text=f"{rev + 100:064x}")
+
+    def ask(self, gate: str, rev: int = 1, digest: str = SHA) -> History:
+        return self.add("approval.requested", kinds.ApprovalRequested(gate, digest, rev))
+
+    def approve(self, gate: str, rev: int = 1, digest: str = SHA) -> History:
+        data = kinds.Approval(gate, digest, rev, "42:9", self.now, "write", "shown")
+        return self.add("approval", data, PERSON)
+
+    def say(self, verb: str, *, accepted: bool = True, event: str = "42:9", **refs: str) -> History:
+        data = kinds.Command(verb, event, self.now, accepted)
+        return self.add("command", data, PERSON, outcome="ok" if accepted else "denied", **refs)
+
+    def at_spec_review(self) -> History:
+        return self.start("spec").spec().end("spec")
+
+    def at_plan_review(self) -> History:
+        return self.at_spec_review().ask("spec").approve("spec").start("planning").plan().end("planning")
+
+    def at_qa(self) -> History:
+        self.at_plan_review().ask("plan").approve("plan").start("coding")
+        made = kinds.CommitMade(3, COMMIT, COMMIT, COMMIT, SHA, 1)
+        return self.add("commit.made", made, AGENT).end("coding", commit=COMMIT)
+
+    def judged(self, *, passed: bool, number: int = 1) -> History:
+        self.start("qa", round=number)
+        attempt = self.task.attempts[-1].number
+        verdict = kinds.QaVerdict(attempt, number, COMMIT, SHA, "passed" if passed else "failed", 2, 2 if passed else 1)
+        return self.add("qa.verdict", verdict, AGENT, report="c" * 64).end("qa", commit=COMMIT)
+
+    def published(self) -> History:
+        self.start("publish")
+        attempt = self.task.attempts[-1].number
+        pushed = kinds.Pushed(attempt, "refs/heads/gatewright/42-k7f3qd-x", COMMIT, 10)
+        return self.add("pushed", pushed, AGENT).end("publish", commit=COMMIT)
+
+    def at_change_review(self) -> History:
+        self.at_qa().judged(passed=True).published()
+        return self.add("pull", kinds.Pull(9, COMMIT, "gatewright/42-k7f3qd-x"))

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from bot.audit import kinds
+from bot.model.task import Gate, State, Step
+from bot.tasks.needs import DAY_MS, Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write, needs
+from tests.bot.tasks.history import COMMIT, SHA, History
+
+RULES = Rules(qa_rounds=2, gate_days=14)
+
+
+def wanted(history: History, now: int | None = None) -> list:
+    return list(needs(history.task, RULES, history.now if now is None else now))
+
+
+def keys(history: History) -> set[str]:
+    return {need.key for need in wanted(history) if isinstance(need, Write)}
+
+
+def done(history: History, *purposes: str) -> History:
+    for each in purposes:
+        purpose, _, rev = each.partition(":")
+        history.add("forge.done", kinds.ForgeDone(purpose, int(rev or 0), "77"))
+    return history
+
+
+def test_a_new_task_starts_its_spec_before_anything_is_posted():
+    assert wanted(History()) == [Start(Step.SPEC), Write(Purpose.PROGRESS, 0)]
+
+
+def test_a_running_attempt_is_watched_and_nothing_else_is_started():
+    assert wanted(History().start("spec"))[0] == Watch(1)
+
+
+def test_a_draft_is_asked_about_then_shown_once():
+    history = History().at_spec_review()
+    assert Ask(Gate.SPEC, 1) in wanted(history)
+    history.ask("spec")
+    assert "gate.spec:1" in keys(history)
+    assert "gate.spec:1" not in keys(done(history, "gate.spec:1"))
+
+
+def test_a_new_draft_is_asked_about_anew_and_the_old_comment_folded():
+    history = done(History().at_spec_review().ask("spec"), "gate.spec:1").spec(2, source="github:7")
+    assert Ask(Gate.SPEC, 2) in wanted(history)
+    assert {"fold.spec:1", "gate.spec:2"} <= keys(history.ask("spec", 2))
+
+
+def test_a_paused_task_starts_nothing():
+    history = History().at_spec_review().ask("spec").approve("spec").say("pause")
+    assert not [need for need in wanted(history) if isinstance(need, Start)]
+
+
+def test_a_gate_that_nobody_passes_expires():
+    history = History().at_spec_review().ask("spec")
+    late = history.now + 15 * DAY_MS
+    assert Close(State.EXPIRED, "nobody decided at the spec gate within 14 days") in wanted(history, late)
+    assert not [need for need in wanted(history) if isinstance(need, Close)]
+
+
+def test_qa_rounds_run_out():
+    history = History().at_qa().judged(passed=False)
+    assert Start(Step.QA_FIXER) in wanted(history)
+    history.start("qa_fixer").end("qa_fixer", commit=COMMIT).judged(passed=False, number=2)
+    assert Exhaust() in wanted(history)
+
+
+def test_a_published_change_is_opened_before_its_gate_is_asked():
+    history = History().at_qa().judged(passed=True).published()
+    assert "pull:1" in keys(history)
+    assert not [need for need in wanted(history) if isinstance(need, Ask)]
+    history.add("pull", kinds.Pull(9, COMMIT, "gatewright/x"))
+    assert Ask(Gate.CHANGE, 1) in wanted(history)
+
+
+def test_the_status_of_a_change_follows_its_approval():
+    history = History().at_change_review().ask("change")
+    pending = {key for key in keys(history) if key.startswith("status")}
+    history.approve("change")
+    assert pending == {"status:2"}
+    assert {key for key in keys(history) if key.startswith("status")} == {"status:3"}
+
+
+def test_used_up_rounds_open_a_draft_before_the_block_is_explained():
+    history = History().at_qa().judged(passed=False)
+    history.add("gate", kinds.GateResult("qa_rounds", "exhausted")).published()
+    assert "pull:1" in keys(history)
+    assert "blocked:1" not in keys(history)
+    assert "blocked:1" in keys(history.add("pull", kinds.Pull(9, COMMIT, "gatewright/x", draft=True)))
+
+
+def test_commands_are_acknowledged_and_refusals_answered_where_they_were_said():
+    history = History().say("status", event="42:100", answer=SHA).say("approve", accepted=False, event="9:101", answer=SHA)
+    writes = [need for need in wanted(history) if isinstance(need, Write) and need.heard]
+    assert [(w.purpose, w.rev) for w in writes] == [
+        (Purpose.REACT, 100),
+        (Purpose.REPLY, 1600),
+        (Purpose.REPLY, 1616),
+    ]
+
+
+def test_a_review_is_not_reacted_to():
+    assert not [k for k in keys(History().say("status", event="9:r55")) if k.startswith(("react", "reply"))]
+
+
+def test_an_ended_task_says_so_archives_its_journal_once_and_then_rests():
+    history = done(History(), "progress").add("task.closed", kinds.TaskClosed("cancelled", "x"))
+    assert keys(history) == {"closed:0"}
+    done(history, "closed")
+    assert wanted(history) == [Start(Step.ARCHIVE)]
+    history.start("archive")
+    assert wanted(history) == [Watch(1)]
+    history.end("archive")
+    assert wanted(history) == []
+
+
+def test_a_superseded_change_is_closed():
+    history = History().at_change_review().add("task.blocked", kinds.TaskBlocked("GW-ISSUE-AWAY"))
+    history.say("revise", argument=SHA, respecify=SHA)
+    assert "pull.close:1" in keys(history)

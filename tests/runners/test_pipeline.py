@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.model.task import Step
+from tests.runners.stage import SPEC, Stage, text
+
+
+async def test_a_model_that_fails_ends_the_attempt_with_its_code_and_what_to_do(stage: Stage) -> None:
+    stage.record(spec=[])
+    reports = await stage.perform(stage.order(Step.SPEC))
+    assert (reports.end["outcome"], reports.end["data"]["code"]) == ("fail", "GW-MODEL-ANSWER")
+    assert "fix:" in reports.explanation()
+
+
+async def test_a_model_string_that_leads_nowhere_is_explained(stage: Stage) -> None:
+    reports = await stage.perform(stage.order(Step.SPEC, model="sonet"))
+    assert reports.end["data"]["code"] == "GW-MODEL-FORM"
+    assert "`sonnet`" in reports.explanation()
+
+
+async def test_a_base_commit_that_is_gone_is_explained(stage: Stage) -> None:
+    reports = await stage.perform(stage.order(Step.SPEC, base_commit="a" * 40))
+    assert reports.end["data"]["code"] == "GW-GIT-BASE"
+
+
+async def test_an_error_nobody_foresaw_still_ends_the_attempt_and_tells_no_details(stage: Stage) -> None:
+    order = stage.order(Step.SPEC, issue_blob=stage.blobs.put(b"not json, token=abc"))
+    with capture_logs():
+        reports = await stage.perform(order)
+    assert reports.end["data"]["code"] == "GW-WORKER-CRASH"
+    assert "DecodeError" in reports.explanation()
+    assert "token=abc" not in reports.explanation()
+
+
+async def test_usage_is_summed_from_the_calls_of_the_attempt(stage: Stage) -> None:
+    stage.record(spec=[text("no"), text(SPEC)])
+    reports = await stage.perform(stage.order(Step.SPEC))
+    assert reports.end["data"]["calls"] == 2
+
+
+@pytest.mark.parametrize("step", [Step.QA, Step.QA_FIXER])
+async def test_an_order_that_comes_too_early_says_so(stage: Stage, step: Step) -> None:
+    reports = await stage.perform(stage.order(step))
+    assert reports.end["data"]["code"] == "GW-ORDER-HEAD"
+
+
+async def test_the_wall_clock_ends_a_phase_that_writes_nothing_too(stage: Stage) -> None:
+    stage.record(spec=[[{"calls": [{"tool": "search", "arguments": {"pattern": "x"}}]}] * 15 + text(SPEC)])
+    reports = await stage.perform(stage.order(Step.SPEC, wall_seconds=0.05))
+    assert (reports.end["outcome"], reports.end["data"]["code"]) == ("timeout", "GW-PHASE-TIMEOUT")

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from bot.audit.blobs import Blobs
+from bot.model.errors import Superseded
+from bot.model.task import Usage
+from bot.tasks.admit import Entry
+from runners.names import Names
+from runners.stream import Recorder
+
+NAMES = Names("42-k7f3qd", 3)
+CALL = {"call": 1, "provider": "p", "model": "m"}
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Redis]:
+    client = Redis.from_url(redis_url)
+    await client.set(NAMES.current, "3")
+    await client.set(NAMES.claim, "mine")
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def recorder(client: Redis, tmp_path: Any) -> AsyncIterator[Recorder]:
+    recorder = Recorder(client, NAMES, Blobs(tmp_path), "mine", secrets=["swordfish-42"])
+    yield recorder
+    await recorder.close()
+
+
+async def entries(client: Redis) -> list[tuple[str, Entry]]:
+    raw = await client.xrange(NAMES.stream)
+    return [(key.decode(), msgspec.json.decode(fields[b"r"], type=Entry)) for key, fields in raw]
+
+
+async def test_entries_are_numbered_in_order_and_read_by_controls_own_type(recorder: Recorder, client: Redis) -> None:
+    for done in range(450):
+        recorder.record("progress", {"done": done, "total": 450})
+    await recorder.flush()
+    found = await entries(client)
+    assert [key for key, _ in found] == [f"{number}-0" for number in range(1, 451)]
+    assert [entry.data.get("done") for _, entry in found] == list(range(450))
+    assert {entry.data["attempt"] for _, entry in found} == {3}
+
+
+async def test_entries_leave_by_themselves_within_moments(recorder: Recorder, client: Redis) -> None:
+    recorder.record("progress", {"done": 1, "total": 2})
+    assert await client.brpop(["gw:wake"], timeout=5) == (b"gw:wake", b"42-k7f3qd")
+    assert len(await entries(client)) == 1
+
+
+async def test_only_milestones_wake_control(recorder: Recorder, client: Redis) -> None:
+    recorder.record("model.call", CALL)
+    await recorder.flush()
+    assert await client.llen("gw:wake") == 0
+    recorder.record("pushed", {"ref": "refs/heads/x", "commit": "a" * 40, "size": 0})
+    await recorder.flush()
+    assert await client.llen("gw:wake") == 1
+
+
+@pytest.mark.parametrize(("key", "value"), [("current", "4"), ("claim", "another run")])
+async def test_a_superseded_attempt_writes_nothing(recorder: Recorder, client: Redis, key: str, value: str) -> None:
+    await client.set(getattr(NAMES, key), value)
+    recorder.record("progress", {"done": 1, "total": 2})
+    with pytest.raises(Superseded):
+        await recorder.flush()
+    with pytest.raises(Superseded):
+        await recorder.end({"step": "coding"}, outcome="ok")
+    assert await entries(client) == []
+    assert await client.llen("gw:wake") == 0
+
+
+async def test_losing_the_fence_is_told_to_whoever_runs_the_attempt(recorder: Recorder, client: Redis) -> None:
+    told: list[Exception] = []
+    recorder.on_lost = told.append
+    await client.delete(NAMES.current)
+    recorder.record("progress", {"done": 1, "total": 2})
+    with pytest.raises(Superseded):
+        await recorder.flush()
+    recorder.record("progress", {"done": 2, "total": 2})
+    for _ in range(100):
+        if told:
+            break
+        await client.ping()
+        import asyncio
+
+        await asyncio.sleep(0.01)
+    assert isinstance(told[0], Superseded)
+
+
+async def test_a_batch_that_is_sent_twice_is_appended_once(recorder: Recorder, client: Redis) -> None:
+    recorder.record("progress", {"done": 1, "total": 2})
+    batch = list(recorder._waiting)
+    await recorder._send(batch)
+    await recorder.flush()  # the same batch again, as after an answer that was lost
+    recorder.record("progress", {"done": 2, "total": 2})
+    await recorder.flush()
+    assert [entry.data["done"] for _, entry in await entries(client)] == [1, 2]
+
+
+async def test_the_end_is_last_with_sums_and_every_open_call_has_its_result(recorder: Recorder, client: Redis) -> None:
+    recorder.record("model.call", CALL)
+    recorder.record("model.result", {"call": 1, "tokens_in": 10, "tokens_out": 5, "micro_usd": 7})
+    recorder.record("model.call", CALL | {"call": 2})
+    recorder.record("tool.call", {"call": 3, "tool": "run"})
+    await recorder.end({"step": "coding", "code": "GW-X"}, outcome="fail", explanation="It broke.")
+    found = [entry for _, entry in await entries(client)]
+    assert [(entry.kind, entry.outcome) for entry in found[3:]] == [
+        ("tool.call", "ok"), ("model.result", "cancelled"), ("tool.result", "cancelled"), ("attempt.ended", "fail"),
+    ]  # fmt: skip
+    assert found[-1].data == {
+        "attempt": 3, "step": "coding", "code": "GW-X", "calls": 2, "tokens_in": 10, "tokens_out": 5, "micro_usd": 7,
+    }  # fmt: skip
+    assert [ref.name for ref in found[-1].refs] == ["explanation"]
+    with pytest.raises(ValueError, match="after attempt.ended"):
+        recorder.record("progress", {"done": 1, "total": 1})
+
+
+async def test_a_price_nobody_knows_makes_the_sum_unknown(recorder: Recorder) -> None:
+    recorder.record("model.call", CALL)
+    recorder.record("model.result", {"call": 1, "tokens_in": 10, "tokens_out": 5, "micro_usd": None})
+    assert recorder.usage == Usage(1, 10, 5, None)
+
+
+@pytest.mark.parametrize("kind", ["approval", "task.closed", "seal", "forge.done", "nonsense"])
+async def test_kinds_that_are_not_a_workers_are_refused(recorder: Recorder, kind: str) -> None:
+    with pytest.raises(ValueError, match="may not report"):
+        recorder.record(kind, {})
+
+
+async def test_data_that_does_not_fit_its_kind_is_refused(recorder: Recorder) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        recorder.record("progress", {"done": -1, "total": 2})
+
+
+async def test_blobs_are_stored_without_secrets_under_the_size_that_is_stored(
+    recorder: Recorder, client: Redis, tmp_path: Any
+) -> None:
+    recorder.record("model.call", CALL, blobs={"prompt": b"use swordfish-42 and ghp_" + b"a1B2" * 9})
+    await recorder.flush()
+    (ref,) = (await entries(client))[0][1].refs
+    stored = Blobs(tmp_path).get(ref.commit)
+    assert b"swordfish" not in stored
+    assert b"ghp_" not in stored
+    assert (ref.name, ref.size) == ("prompt", len(stored))
