@@ -34,8 +34,13 @@ def up(settings: Settings, config: Path | None) -> int:
     runner_key(data, settings.server.instance)
     if settings.redis.url != "embedded":
         return Family(settings, config, settings.redis.url).run()
+    address = data / "redis.url"
     with EmbeddedRedis(data / "redis") as redis:
-        return Family(settings, config, redis.url).run()
+        address.write_text(redis.url, "ascii")  # so that `gatewright tasks list` finds it
+        try:
+            return Family(settings, config, redis.url).run()
+        finally:
+            address.unlink(missing_ok=True)
 
 
 def command(*words: str) -> list[str]:

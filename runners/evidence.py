@@ -13,6 +13,7 @@ from bot.model.documents import parse_plan, parse_spec, plan_json
 from bot.model.errors import GatewrightError
 from bot.model.evidence import QaReport
 from bot.model.order import Order
+from bot.model.task import Step
 from runners.names import Names
 from runners.quality.report import render
 from runners.quality.trace import Work, trace
@@ -40,7 +41,7 @@ def documents(order: Order, blobs: Blobs, work: Sequence[Work]) -> dict[str, byt
         return {}
     spec_text = blobs.get(order.spec.commitment)
     found = {"spec.md": spec_text}
-    if order.plan is None:
+    if order.plan is None or order.step is Step.PLANNING:  # there the plan is a draft that people sent back
         return found
     spec = parse_spec(spec_text.decode())
     plan_text = blobs.get(order.plan.commitment)

@@ -50,17 +50,17 @@ class Jails:
     def over(self, tree: Path) -> Jail:
         """Open, or go on using, the jail over a tree that stays."""
         if tree not in self._over:
-            self._over[tree] = self._make(tree, self._open)
+            self._over[tree] = self._make(tree, self._open, self._socket)
         return self._over[tree]
 
     @asynccontextmanager
-    async def fresh(self, worktree: Worktree, commit: str) -> AsyncIterator[Jail]:
+    async def fresh(self, worktree: Worktree, commit: str, *, has_door: bool) -> AsyncIterator[Jail]:
         """Open a jail over a new tree of a commit; both are gone afterwards."""
         self._count += 1
         tree = passage(self._directory) / f"fresh-{self._count}"
         try:
             async with AsyncExitStack() as opened:
-                yield self._make(await worktree.checkout(commit, tree), opened)
+                yield self._make(await worktree.checkout(commit, tree), opened, self._socket if has_door else None)
         finally:
             await erase(tree)
 
@@ -69,20 +69,20 @@ class Jails:
         await self._open.aclose()
         await erase(self._directory)
 
-    def _make(self, tree: Path, opened: AsyncExitStack) -> Jail:
+    def _make(self, tree: Path, opened: AsyncExitStack, socket: Path | None) -> Jail:
         passage(self._directory)
         self._count += 1
         directory = self._directory / f"jail-{self._count}"
         table, slot = self._site.settings.sandbox, self._site.slot
         if self.kind == "none":
-            open_jail = OpenJail(table, tree, socket=self._socket, directory=directory, slot=slot)
+            open_jail = OpenJail(table, tree, socket=socket, directory=directory, slot=slot)
             opened.push_async_callback(open_jail.close)
             return open_jail
         jail = Sandbox.create(
             table,
             tree,
             objects=self._objects,
-            socket=self._socket,
+            socket=socket,
             directory=directory,
             slot=slot,
             cache=self._site.work / "runtimes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import Final
 
 import structlog
 from redis.asyncio import Redis
@@ -20,7 +21,7 @@ from runners.pipeline import Attempt, perform
 from runners.site import Site
 from runners.stream import Recorder
 
-CLAIM_SECONDS = 14 * 24 * 3600  # as long as the order itself
+CLAIM_SECONDS: Final = 14 * 24 * 3600  # as long as the order itself
 
 
 def run(task: str, attempt: int) -> None:

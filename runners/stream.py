@@ -116,6 +116,11 @@ class Recorder:
                 del self._waiting[: len(batch)]
                 self._next += len(batch)
 
+    async def check(self) -> None:
+        """Raise Superseded unless this attempt is still the one that may act; to be awaited before it acts outside."""
+        await self.flush()
+        await self._send([])
+
     def cancel_open_calls(self) -> None:
         """Give every call that never came back its result."""
         for family, call in list(self._open):

@@ -146,7 +146,7 @@ class Workbench:
 
     async def push(self) -> None:
         """Push the branch, as long as this attempt is the current one."""
-        await self.recorder.flush()  # refuses where another attempt has taken over
+        await self.recorder.check()
         ref = f"refs/heads/{self.order.branch}"
         access = await self._access.get(write=True)
         await self._worktree.push(self.order.clone_url, access, f"{self.head}:{ref}")
@@ -164,10 +164,10 @@ class Workbench:
         )
 
     @asynccontextmanager
-    async def checkout(self) -> AsyncIterator[Jail]:
-        """Open a jail over a fresh tree of the head."""
+    async def checkout(self, *, has_door: bool) -> AsyncIterator[Jail]:
+        """Open a jail over a fresh tree of the head, with a way to the model or without."""
         jails = await self._jail()
-        async with jails.fresh(self._worktree, self.head) as jail:
+        async with jails.fresh(self._worktree, self.head, has_door=has_door) as jail:
             yield jail
 
     async def source(self) -> str:
@@ -201,7 +201,7 @@ class Workbench:
 
     async def archive(self) -> None:
         """Push the evidence to the audit ref, or to a branch where the forge takes no such refs."""
-        await self.recorder.flush()
+        await self.recorder.check()
         files = evidence_files(self.order.task, self._journal, await self._documents())
         try:
             await self._archive(files, self.order.audit_ref)

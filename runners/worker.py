@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -98,7 +99,8 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
     handover.offer(handover.Handover(settings, slot))
     worker = AttemptWorker(
         list(queues),
-        name=f"{os.uname().nodename}.{os.getpid()}",
+        # Random, too: a container that was killed comes back under the same host name and pid, and RQ refuses twins.
+        name=f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}",
         connection=Redis.from_url(settings.redis.url, health_check_interval=30),
         serializer=JSONSerializer,
         log_job_description=False,

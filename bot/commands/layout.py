@@ -14,7 +14,9 @@ from markdown_it.token import Token
 from bot.model.inline import CodeSpans
 
 MAX_BODY: Final = 262_144  # characters; longer bodies say nothing (GitHub takes 65,536)
+_MARK: Final = re.compile(r"\\.|`+|<!--|<(?=[^\s<])", re.DOTALL)
 _ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|www\.)[^\s<]*", re.IGNORECASE)
+_MARK_OR_ADDRESS: Final = re.compile(f"{_MARK.pattern}|{_ADDRESS.pattern}", re.IGNORECASE | re.DOTALL)
 _QUOTE_FENCE: Final = ">>>"  # GitLab's quotation over several lines
 
 
@@ -76,29 +78,21 @@ def hidden_spans(text: str, *, addresses: bool = False) -> Iterator[tuple[int, i
 
     With `addresses`, a bare `https://...` runs on to the next blank, as forges read it, whatever it swallows.
     """
-    code, position, last = CodeSpans(text), 0, text.rfind(">")
-    while position < len(text):
-        char = text[position]
-        end: int | None = None
-        if addresses and char in "hfwHFW" and (address := _ADDRESS.match(text, position)):
-            position = address.end()
-            continue
-        if char == "\\":
-            position += 2
-            continue
-        if char == "`":
-            end = code.end(position)
-            if end is None:
-                position += len(text[position:]) - len(text[position:].lstrip("`"))
-                continue
-        elif text.startswith("<!--", position):
-            close = text.find("-->", position + 4)
-            end = close + 3 if close >= 0 else None
-        elif char == "<" and position < last and text[position + 1 : position + 2].strip(" \n\t<"):
+    code, last, last_comment = CodeSpans(text), text.rfind(">"), text.rfind("-->")
+    marks, position = _MARK_OR_ADDRESS if addresses else _MARK, 0
+    while found := marks.search(text, position):
+        start, position, mark = found.start(), found.end(), found[0]
+        is_comment = mark == "<!--" and position <= last_comment
+        end = None
+        if is_comment:
+            end = text.find("-->", position) + 3
+        elif mark[0] == "`":
+            end = code.end(start)
+        elif mark[0] == "<" and position <= last:
             end = text.find(">", position) + 1
         if end:
-            yield position, end, text.startswith("<!--", position)
-        position = end or position + 1
+            yield start, end, is_comment
+            position = end
 
 
 def _kind(token: Token) -> Kind:
@@ -118,8 +112,15 @@ def _kind(token: Token) -> Kind:
 
 def _left_open(content: str) -> bool:
     """Tell whether a browser would read all that follows as part of this piece of HTML."""
-    content = re.sub("<!--.*?-->", "", content, flags=re.DOTALL)
-    return "<!--" in content or content.rfind("<") > content.rfind(">") or content.count('"') % 2 == 1
+    rest = []
+    while (start := content.find("<!--")) >= 0:
+        end = content.find("-->", start + 4)
+        if end < 0:
+            return True
+        rest.append(content[:start])
+        content = content[end + 3 :]
+    content = "".join([*rest, content])
+    return content.rfind("<") > content.rfind(">") or content.count('"') % 2 == 1
 
 
 def _runs(kinds: Sequence[Kind], wanted: Kind) -> Iterator[tuple[int, int]]:

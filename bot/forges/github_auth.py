@@ -149,9 +149,9 @@ class App:
         return True
 
     def learn(self, repo: Repo, installation: int) -> None:
-        """Take the installation that a verified delivery names, which is the newest there is."""
+        """Save a look-up; a hint that is out of date is refused by GitHub and looked up then."""
         if installation:
-            self._installations[repo.id] = installation
+            self._installations.setdefault(repo.id, installation)
 
     async def _installation(self, repo: Repo) -> int:
         if repo.id not in self._installations:

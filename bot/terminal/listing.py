@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from bot.embedded import EmbeddedRedis
 from bot.model.task import State, Task
-from bot.settings_file import load
+from bot.settings_file import data_dir, load
 from bot.tasks.book import Shelf
 from bot.tasks.index import Index
 from bot.tasks.journal import Journals
@@ -100,8 +100,10 @@ def _write(document: dict[str, Any]) -> None:
 
 def _with_redis(config: Path | None, read: Reader) -> int:
     settings = load(config)
-    if settings.redis.url != "embedded":
-        return asyncio.run(_read(settings.redis.url, read))
+    address = data_dir(settings) / "redis.url"
+    url = address.read_text("ascii") if settings.redis.url == "embedded" and address.exists() else settings.redis.url
+    if url != "embedded":
+        return asyncio.run(_read(url, read))
     with EmbeddedRedis(local_data(config) / "redis") as redis:
         return asyncio.run(_read(redis.url, read))
 

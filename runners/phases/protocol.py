@@ -91,8 +91,8 @@ class Bench(Protocol):
     async def work(self) -> tuple[Work, ...]:
         """List the commits between base and head with their steps, oldest first."""
 
-    def checkout(self) -> AbstractAsyncContextManager[Jail]:
-        """Open a jail over a fresh tree of `head` that no agent has touched."""
+    def checkout(self, *, has_door: bool) -> AbstractAsyncContextManager[Jail]:
+        """Open a jail over a fresh tree of `head` that no agent has touched; `has_door` lets a model be asked in it."""
 
     async def source(self) -> str:
         """Compute the source digest of `head`."""

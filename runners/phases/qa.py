@@ -80,14 +80,14 @@ async def _checked(bench: Bench, checks: Checks) -> tuple[CheckRun, ...]:
 
     if not checks.checks and not checks.setup:
         return ()
-    async with bench.checkout() as jail:
+    async with bench.checkout(has_door=False) as jail:
         return await run_checks(checks, jail, remaining=bench.remaining, report=report)
 
 
 async def _judged(bench: Bench, spec: Spec, spec_text: str, runs: tuple[CheckRun, ...]) -> dict[str, Any]:
     asked = prompt("qa.md", spec=spec_text, runs=runs, diff=await bench.diff())
     # A tree of its own: code under test could have changed the one that the checks ran in.
-    async with bench.checkout() as jail:
+    async with bench.checkout(has_door=True) as jail:
         result = await bench.ask(asked, access=Access.READ, schema=schema(spec), jail=jail)
     if result.answer is None:
         raise GatewrightError(

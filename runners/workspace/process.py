@@ -32,7 +32,9 @@ class Ended(msgspec.Struct, frozen=True):
 
     def result(self, limit: int) -> Exec:
         """Say it in the words of the protocol."""
-        stopped = f"\n... stopped: more than {FLOOD_BYTES >> 20} MiB of output ...\n" if self.total > FLOOD_BYTES else ""
+        stopped = (
+            f"\n... stopped: more than {FLOOD_BYTES >> 20} MiB of output ...\n" if self.total > FLOOD_BYTES else ""
+        )
         return Exec(
             exit_code=self.exit_code,
             output=self.output.decode(errors="replace") + stopped,

@@ -40,6 +40,7 @@ class Sandbox:
         self._cache = cache
         self._mark = secrets.token_hex(12)
         self._count = 0
+        _write(directory / "mark", self._mark.encode(), 0o600)
 
     @classmethod
     def create(
@@ -64,7 +65,12 @@ class Sandbox:
         cache = cache or directory.resolve().parent / "runtimes"
         uid, group = launch.uid_of(table, slot), (table.user,)
         # Something in the worktree: its own directory must let the jail's user in as well.
-        for path in (worktree / ".git", shelf / "init.sh", *([objects] if objects else []), *([socket] if socket else [])):
+        for path in (
+            worktree / ".git",
+            shelf / "init.sh",
+            *([objects] if objects else []),
+            *([socket] if socket else []),
+        ):
             reach.require(path, uid, group)
         binds = [Path(bind).expanduser().absolute() for bind in table.binds]
         shown = tuple((reach.readable(bind, cache, uid, group), str(bind)) for bind in binds)
@@ -156,6 +162,18 @@ class Sandbox:
     def _next(self) -> str:
         self._count += 1
         return f"{self._mark}-{self._count}"
+
+
+async def clear(directory: Path) -> int:
+    """End what a worker that was killed left running in a jail of this directory; call it before `create`.
+
+    The parent-death signal leaves a gap of milliseconds at a jail's start; this closes it for the next attempt.
+    """
+    try:
+        mark = (directory / "mark").read_text()
+    except FileNotFoundError:
+        return 0
+    return await process.sweep(mark) if mark else 0
 
 
 def stock(directory: Path) -> Path:

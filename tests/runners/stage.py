@@ -74,7 +74,9 @@ FILES = {
     ".gatewright.toml": '[checks]\nunit = "python3 -m unittest"\n',
 }
 SUBTRACT = "\n\ndef subtract(a, b):\n    return a - b\n"
-SUBTRACT_TEST = "\n    def test_subtract(self):\n        from calc import subtract\n        self.assertEqual(subtract(5, 3), 2)\n"
+SUBTRACT_TEST = (
+    "\n    def test_subtract(self):\n        from calc import subtract\n        self.assertEqual(subtract(5, 3), 2)\n"
+)
 
 
 def git(path: Path, *args: str, **env: str) -> str:
@@ -177,8 +179,8 @@ class Stage:
         issue = msgspec.json.encode({"title": "Subtract", "body": "Please add subtract.", "author": "ada"})
         order = Order(
             task=TASK, attempt=self.attempts, step=step, round=1, instance=INSTANCE, repo=self.repo,
-            clone_url=str(self.origin), issue=42, title="Subtract", issue_blob=self.blobs.put(issue), base_branch="main",
-            base_commit=self.base, branch=f"gatewright/{TASK}-subtract", head="",
+            clone_url=str(self.origin), issue=42, title="Subtract", issue_blob=self.blobs.put(issue),
+            base_branch="main", base_commit=self.base, branch=f"gatewright/{TASK}-subtract", head="",
             model="" if step.phase is None else "scripted:story",
             spec=self.artifact(Gate.SPEC, SPEC) if has_spec else None,
             plan=self.artifact(Gate.PLAN, PLAN) if has_plan else None,

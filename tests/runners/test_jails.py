@@ -11,9 +11,7 @@ from tests.runners.stage import Stage
 def test_agents_are_confined_unless_the_settings_accept_the_risk_in_words(stage: Stage) -> None:
     order = stage.order(Step.CODING)
     assert choose(stage.settings, order, is_recorded=False) == "bwrap"
-    open_settings = replace(
-        stage.settings, sandbox=replace(stage.settings.sandbox, mode="none-i-accept-the-risk")
-    )
+    open_settings = replace(stage.settings, sandbox=replace(stage.settings.sandbox, mode="none-i-accept-the-risk"))
     assert choose(open_settings, order, is_recorded=False) == "none"
 
 
@@ -31,9 +29,7 @@ async def test_without_a_jail_the_record_says_so(stage: Stage) -> None:
     from runners.site import Site
     from tests.runners.stage import CODED
 
-    stage.site = Site(
-        replace(stage.settings, sandbox=replace(stage.settings.sandbox, mode="none-i-accept-the-risk"))
-    )
+    stage.site = Site(replace(stage.settings, sandbox=replace(stage.settings.sandbox, mode="none-i-accept-the-risk")))
     stage.record(coding=CODED)
     reports = await stage.perform(stage.order(Step.CODING))
     assert reports.end["outcome"] == "ok", reports.explanation()

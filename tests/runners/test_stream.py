@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -76,6 +77,13 @@ async def test_a_superseded_attempt_writes_nothing(recorder: Recorder, client: R
     assert await client.llen("gw:wake") == 0
 
 
+async def test_the_fence_is_asked_even_where_nothing_waits_to_be_sent(recorder: Recorder, client: Redis) -> None:
+    await recorder.check()
+    await client.set(NAMES.current, "4")
+    with pytest.raises(Superseded):
+        await recorder.check()
+
+
 async def test_losing_the_fence_is_told_to_whoever_runs_the_attempt(recorder: Recorder, client: Redis) -> None:
     told: list[Exception] = []
     recorder.on_lost = told.append
@@ -88,8 +96,6 @@ async def test_losing_the_fence_is_told_to_whoever_runs_the_attempt(recorder: Re
         if told:
             break
         await client.ping()
-        import asyncio
-
         await asyncio.sleep(0.01)
     assert isinstance(told[0], Superseded)
 
@@ -118,7 +124,7 @@ async def test_the_end_is_last_with_sums_and_every_open_call_has_its_result(reco
         "attempt": 3, "step": "coding", "code": "GW-X", "calls": 2, "tokens_in": 10, "tokens_out": 5, "micro_usd": 7,
     }  # fmt: skip
     assert [ref.name for ref in found[-1].refs] == ["explanation"]
-    with pytest.raises(ValueError, match="after attempt.ended"):
+    with pytest.raises(ValueError, match=r"after attempt\.ended"):
         recorder.record("progress", {"done": 1, "total": 1})
 
 

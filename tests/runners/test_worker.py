@@ -169,7 +169,13 @@ def test_a_forged_order_is_not_carried_out(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("func", "args"),
-    [("os.system", ["touch {}"]), (FUNCTION, [TASK]), (FUNCTION, [TASK, True]), (FUNCTION, ["../x", 1]), (FUNCTION, [TASK, 0])],
+    [
+        ("os.system", ["touch {}"]),
+        (FUNCTION, [TASK]),
+        (FUNCTION, [TASK, True]),
+        (FUNCTION, ["../x", 1]),
+        (FUNCTION, [TASK, 0]),
+    ],
 )
 def test_any_other_call_is_refused_and_the_worker_goes_on(stage: Stage, func: str, args: list[Any]) -> None:
     mark = stage.folder / "called"

@@ -27,9 +27,15 @@ def verbs(body: str, *, bare: bool = True) -> list[str]:
 
 @pytest.mark.parametrize(
     "line",
-    ["/approve 9f3c21ab77e0", "/gatewright approve 9f3c21ab77e0", "@gatewright approve 9f3c21ab77e0",
-     "/APPROVE 9f3c21ab77e0", "@GateWright Approve  `9f3c21ab77e0`  ", "/gatewright\tapprove\t9f3c21ab77e0"],
-)  # fmt: skip
+    [
+        "/approve 9f3c21ab77e0",
+        "/gatewright approve 9f3c21ab77e0",
+        "@gatewright approve 9f3c21ab77e0",
+        "/APPROVE 9f3c21ab77e0",
+        "@GateWright Approve  `9f3c21ab77e0`  ",
+        "/gatewright\tapprove\t9f3c21ab77e0",
+    ],
+)
 def test_each_form_says_the_same(line):
     assert parse(line) == (Command(Verb.APPROVE, "9f3c21ab77e0"),)
 
@@ -61,8 +67,8 @@ def test_edit_takes_no_block_that_belongs_to_the_next_command():
 
 
 def test_feedback_keeps_quotes_and_code_but_not_what_a_mail_program_adds():
-    body = "/revise this:\n> old words\n\nshould be\n```\n/approve <!-- kept -->\n```\nso\n\n> On Monday, bot wrote:\n> /approve\n"
-    assert parse(body)[0].argument == "this:\n> old words\n\nshould be\n```\n/approve <!-- kept -->\n```\nso"
+    words = "this:\n> old words\n\nshould be\n```\n/approve <!-- kept -->\n```\nso"
+    assert parse(f"/revise {words}\n\n> On Monday, bot wrote:\n> /approve\n")[0].argument == words
 
 
 def test_feedback_holds_nothing_that_its_readers_do_not_see():
@@ -72,9 +78,13 @@ def test_feedback_holds_nothing_that_its_readers_do_not_see():
 
 @pytest.mark.parametrize(
     ("body", "word", "suggestion"),
-    [("/gatewright aprove", "aprove", "approve"), ("/gatewright make me tea", "make", ""), ("hi\n/gatewright approve.", "approve.", "approve"),
-     ("@gatewright aproove it", "aproove", "approve")],
-)  # fmt: skip
+    [
+        ("/gatewright aprove", "aprove", "approve"),
+        ("/gatewright make me tea", "make", ""),
+        ("hi\n/gatewright approve.", "approve.", "approve"),
+        ("@gatewright aproove it", "aproove", "approve"),
+    ],
+)
 def test_a_word_we_do_not_know_is_answered_with_what_was_meant(body, word, suggestion):
     assert parse(body) == (Unknown(word, suggestion, body.count("\n") + 1),)
 
@@ -85,10 +95,32 @@ def test_the_bare_name_asks_for_help():
 
 @pytest.mark.parametrize(
     "body",
-    ["/lgtm", "/approved", "/approve-plan", "/foo bar", "@gatewright thanks!", "@gatewright", "@gatewright-x approve", "@other approve",
-     "gatewright approve", "please /approve", " /approve", "\t/approve", "\\/approve", "//approve", "/ approve", "/gatewright\u200b approve",
-     "/approve\u200b", "/\u200bapprove", "\u202e/approve", "／approve", "/аpprove", "/gatewright​ approve", "", "\n\n"],
-)  # fmt: skip
+    [
+        "/lgtm",
+        "/approved",
+        "/approve-plan",
+        "/foo bar",
+        "@gatewright thanks!",
+        "@gatewright",
+        "@gatewright-x approve",
+        "@other approve",
+        "gatewright approve",
+        "please /approve",
+        " /approve",
+        "\t/approve",
+        "\\/approve",
+        "//approve",
+        "/ approve",
+        "/gatewright\u200b approve",
+        "/approve\u200b",
+        "/\u200bapprove",
+        "\u202e/approve",
+        "\uff0fapprove",
+        "/\u0430pprove",
+        "",
+        "\n\n",
+    ],
+)
 def test_what_only_looks_like_a_command_is_nobodys_business(body):
     assert parse(body) == ()
 
@@ -141,9 +173,21 @@ def test_quotations_code_html_and_lists_never_act(shape, command, newline):
 
 @pytest.mark.parametrize(
     "body",
-    ["a\n{}", "> a\n\n{}", "```\nx\n```\n{}", "- ```\n  x\n  ```\n\n{}", "<!-- x -->\n{}", "a `b` <!-- c -->\n{}", "{}\n-- \nMira", "{}\n---",
-     "`a\n{}", "a\n\n{}\n> b", "\\`a\n{}\nb`", "<3\n{}\n>"],
-)  # fmt: skip
+    [
+        "a\n{}",
+        "> a\n\n{}",
+        "```\nx\n```\n{}",
+        "- ```\n  x\n  ```\n\n{}",
+        "<!-- x -->\n{}",
+        "a `b` <!-- c -->\n{}",
+        "{}\n-- \nMira",
+        "{}\n---",
+        "`a\n{}",
+        "a\n\n{}\n> b",
+        "\\`a\n{}\nb`",
+        "<3\n{}\n>",
+    ],
+)
 def test_a_command_beside_such_things_acts(body):
     assert verbs(body.replace("{}", "/approve")) == ["approve"]
 
@@ -178,9 +222,42 @@ class Seen(HTMLParser):
 
 
 pieces = st.sampled_from(
-    [HIDDEN, "> ", ">", "```", "~~~", "````", "`", "``", "    ", "  ", "- ", "1. ", "<!--", "-->", "<a", ">", "\n", "\n", "\n", "\n\n",
-     "\r\n", "word", "\\", "<div>", "</div>", "|", "|-|", "---", "#", "[a]:", "\t", "*", "http://e/"]
-)  # fmt: skip
+    [
+        HIDDEN,
+        "> ",
+        ">",
+        "```",
+        "~~~",
+        "````",
+        "`",
+        "``",
+        "    ",
+        "  ",
+        "- ",
+        "1. ",
+        "<!--",
+        "-->",
+        "<a",
+        ">",
+        "\n",
+        "\n",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "word",
+        "\\",
+        "<div>",
+        "</div>",
+        "|",
+        "|-|",
+        "---",
+        "#",
+        "[a]:",
+        "\t",
+        "*",
+        "http://e/",
+    ]
+)
 
 
 @given(st.lists(pieces, max_size=14).map("".join))
@@ -189,7 +266,9 @@ pieces = st.sampled_from(
 @example(f"`` a\n`\n{HIDDEN}\n``")
 def test_nothing_acts_that_a_reader_does_not_see_as_plain_words(body):
     seen = Seen()
-    seen.feed(cmarkgfm.github_flavored_markdown_to_html(body, options=Options.CMARK_OPT_UNSAFE))
+    shown = cmarkgfm.github_flavored_markdown_to_html(body, options=Options.CMARK_OPT_UNSAFE)
+    # An empty comment to browsers, an open one to older versions of html.parser.
+    seen.feed(shown.replace("<!-->", "").replace("<!--->", ""))
     assert verbs(body).count("cancel") <= seen.words.count(HIDDEN)
 
 

@@ -24,8 +24,13 @@ def asked(verb: Verb) -> Command:
 
 def ask(verb: Verb = Verb.APPROVE, **changed: object):
     facts = {
-        "state": State.SPEC_REVIEW, "role": Role.WRITE, "actor": MIRA, "me": ME, "min_role": Role.WRITE, "on_change": False,
-    }  # fmt: skip
+        "state": State.SPEC_REVIEW,
+        "role": Role.WRITE,
+        "actor": MIRA,
+        "me": ME,
+        "min_role": Role.WRITE,
+        "on_change": False,
+    }
     return decide(changed.pop("command", asked(verb)), **{**facts, **changed})
 
 
@@ -98,9 +103,12 @@ def test_a_refusal_lists_what_is_possible_now():
 
 @pytest.mark.parametrize(
     ("verb", "state", "on_change", "page"),
-    [(Verb.APPROVE, State.CHANGE_REVIEW, False, "pull request"), (Verb.APPROVE, State.PLAN_REVIEW, True, "issue"),
-     (Verb.FIX, State.CHANGE_REVIEW, False, "pull request")],
-)  # fmt: skip
+    [
+        (Verb.APPROVE, State.CHANGE_REVIEW, False, "pull request"),
+        (Verb.APPROVE, State.PLAN_REVIEW, True, "issue"),
+        (Verb.FIX, State.CHANGE_REVIEW, False, "pull request"),
+    ],
+)
 def test_a_command_on_the_wrong_page_is_told_where_it_counts(verb, state, on_change, page):
     refused = ask(verb, state=state, on_change=on_change)
     assert refused is not None

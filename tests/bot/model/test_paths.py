@@ -15,10 +15,32 @@ def test_plain_paths_are_safe(path):
 @pytest.mark.parametrize(
     "path",
     [
-        "", " a", "/a", "~/a", "C:/a", "a\\b", "../a", "a/../b", "a/./b", "a//b", "a/", ".", "a\nb", "a\x00b", "a\u2028b",
-        ".git/config", "sub/.Git/config", ".git./config", "GIT~1/config", ".gatewright/tasks/1/spec.md",
-        ".Gatewright/Tasks/x", "*.py", "a,b", "a`b", "x" * 301,
+        "",
+        " a",
+        "/a",
+        "~/a",
+        "C:/a",
+        "a\\b",
+        "../a",
+        "a/../b",
+        "a/./b",
+        "a//b",
+        "a/",
+        ".",
+        "a\nb",
+        "a\x00b",
+        "a\u2028b",
+        ".git/config",
+        "sub/.Git/config",
+        ".git./config",
+        "GIT~1/config",
+        ".gatewright/tasks/1/spec.md",
+        ".Gatewright/Tasks/x",
+        "*.py",
+        "a,b",
+        "a`b",
+        "x" * 301,
     ],
-)  # fmt: skip
+)
 def test_paths_that_lead_elsewhere_are_named_with_the_reason(path):
     assert unsafe(path)

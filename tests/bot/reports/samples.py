@@ -34,8 +34,8 @@ MIRA, JONAS = Actor(40077, "mira-k"), Actor(40021, "jonas-w")
 ATTACK = (
     "/approve\n@all @mira-k ![x](http://evil.example/?q=1) [click](javascript:alert(1)) <img src=x onerror=alert(1)>"
     "<!-- gatewright:1 task=42-k7f3qd kind=gate.spec rev=2 --> </details></sub> ``` ~~~ `unclosed | cell \\"
-    " Closes #12 fixes https://github.com/o/r/issues/3 &#64;admin &lt;b&gt; GH-7 !9\r/merge\n\n```\n/merge\n</details>\n# H"
-    "\x1b[31mred\x1b[0m \u202egnp.exe \u200b/approve"
+    " Closes #12 fixes https://github.com/o/r/issues/3 &#64;admin &lt;b&gt; GH-7 !9\r/merge\n\n```\n/merge\n"
+    "</details>\n# H\x1b[31mred\x1b[0m \u202egnp.exe \u200b/approve"
 )
 
 

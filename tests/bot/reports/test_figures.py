@@ -10,7 +10,14 @@ from bot.reports.neutral import Markdown
 
 @pytest.mark.parametrize(
     ("micro", "shown"),
-    [(0, "0.00"), (140_000, "0.14"), (4_999, "&lt;0.01"), (5_000, "0.01"), (1_234_567_890, "1,234.57"), (None, "–")],
+    [
+        (0, "0.00"),
+        (140_000, "0.14"),
+        (4_999, "&lt;0.01"),
+        (5_000, "0.01"),
+        (1_234_567_890, "1,234.57"),
+        (None, "\N{EN DASH}"),
+    ],
 )
 def test_money_has_two_decimals_and_an_unknown_price_a_dash(micro, shown):
     assert usd(micro) == shown

@@ -14,10 +14,59 @@ from tests.bot.reports.reading import Page
 from tests.bot.reports.samples import ATTACK
 
 pieces = st.sampled_from(
-    ["@mira", "`", "``", "```", "<", ">", "<!--", "-->", "</details>", "<img src=x>", "![", "[", "]", "](x)", "\\", "|", "*", "_", "~", "~~~",
-     "\n", "\n\n", "\r", "/approve", "#12", "!7", "GH-3", "Closes ", "&#64;", "&lt;", "http://e.example/", "www.e.example", " ", "word", "1. ",
-     "- ", "# ", "> ", "    ", "---", "===", "+", "a", "1", ".", ":", "$", "%", "\u200b", "\x00"]
-)  # fmt: skip
+    [
+        "@mira",
+        "`",
+        "``",
+        "```",
+        "<",
+        ">",
+        "<!--",
+        "-->",
+        "</details>",
+        "<img src=x>",
+        "![",
+        "[",
+        "]",
+        "](x)",
+        "\\",
+        "|",
+        "*",
+        "_",
+        "~",
+        "~~~",
+        "\n",
+        "\n\n",
+        "\r",
+        "/approve",
+        "#12",
+        "!7",
+        "GH-3",
+        "Closes ",
+        "&#64;",
+        "&lt;",
+        "http://e.example/",
+        "www.e.example",
+        " ",
+        "word",
+        "1. ",
+        "- ",
+        "# ",
+        "> ",
+        "    ",
+        "---",
+        "===",
+        "+",
+        "a",
+        "1",
+        ".",
+        ":",
+        "$",
+        "%",
+        "\u200b",
+        "\x00",
+    ]
+)
 hostile = st.one_of(st.lists(pieces, max_size=14).map("".join), st.text(max_size=80))
 ALLOWED = {"p", "code", "em", "strong", "a", "del"}
 

@@ -62,23 +62,39 @@ def texts(voice: Words, text: str = "") -> dict[str, str]:
     problem = Problem("GW-CODING-ATTEMPTS", free, why=free, fix=free, log=free, ways=(Way(free, "retry", free),))
     return {
         "gate.spec": voice.gate(
-            reviewed, Gate.SPEC, spec_text, DIGEST, UNTIL, previous_text=free, subject=subject,
+            reviewed,
+            Gate.SPEC,
+            spec_text,
+            DIGEST,
+            UNTIL,
+            previous_text=free,
+            subject=subject,
             approvers=Approvers(2, free, (free,)),
         ),
-        "gate.plan": voice.gate(task(State.PLAN_REVIEW, forge), Gate.PLAN, PLAN_TEXT, DIGEST, UNTIL, spec_text=SPEC_TEXT),
+        "gate.plan": voice.gate(
+            task(State.PLAN_REVIEW, forge), Gate.PLAN, PLAN_TEXT, DIGEST, UNTIL, spec_text=SPEC_TEXT
+        ),
         "gate.change": voice.gate(change, Gate.CHANGE, "", DIGEST, UNTIL, qa=report(free), subject=subject),
         "superseded": voice.superseded(task(forge=forge), Gate.SPEC, 1, free),
-        "progress": voice.progress(task(forge=forge), now_ms=T0, subject=subject, step_titles=(free,), limit_micro_usd=6_000_000),
+        "progress": voice.progress(
+            task(forge=forge), now_ms=T0, subject=subject, step_titles=(free,), limit_micro_usd=6_000_000
+        ),
         "refused": voice.refused(
-            task(forge=forge), event_id="42:9912#1", login=free, verb=free, error=Refused("GW-X", free, why=free, fix=free)
+            task(forge=forge),
+            event_id="42:9912#1",
+            login=free,
+            verb=free,
+            error=Refused("GW-X", free, why=free, fix=free),
         ),
         "status": voice.status(task(State.SPEC_REVIEW, forge), event_id="42:9912", now_ms=T0),
         "help": voice.help(task(forge=forge), event_id="42:9912"),
         "again": voice.opened_already(task(forge=forge)),
         "blocked": voice.blocked(blocked, problem, now_ms=T0, subject=subject),
         "closed": voice.closed(task(State.CANCELLED, forge, close_reason=free), now_ms=T0, subject=subject),
-        "pull": voice.change_body(change, spec=spec, plan=plan, qa=report(free, passed=not text), now_ms=T0, digest=DIGEST, subject=subject),
-    }  # fmt: skip
+        "pull": voice.change_body(
+            change, spec=spec, plan=plan, qa=report(free, passed=not text), now_ms=T0, digest=DIGEST, subject=subject
+        ),
+    }
 
 
 NAMES = tuple(texts(words()))
@@ -154,15 +170,17 @@ def test_huge_texts_are_cut_honestly_and_fit_the_budget():
 
 def test_the_spec_gate_says_what_how_who_and_until_when():
     body = words().gate(
-        task(State.SPEC_REVIEW), Gate.SPEC, SPEC_TEXT, DIGEST, UNTIL,
-        approvers=Approvers(1, "payments-leads", ("tom-b, who set the label",)), previous_text=SPEC_TEXT.replace("four", "3"),
-    )  # fmt: skip
+        task(State.SPEC_REVIEW),
+        Gate.SPEC,
+        SPEC_TEXT,
+        DIGEST,
+        UNTIL,
+        approvers=Approvers(1, "payments-leads", ("tom-b, who set the label",)),
+        previous_text=SPEC_TEXT.replace("four", "3"),
+    )
     assert body.startswith("### Spec ready for approval\n")
     assert "\n\n```\n/approve 9f3c21ab77e0\n```\n\n" in body  # alone in its fence: one click copies it
-    assert (
-        "Needs **1 approval** from `payments-leads`, not from tom-b, who set the label. Open until 8 Dec 2026, 14:00 UTC."
-        in body
-    )
+    assert "from `payments-leads`, not from tom-b, who set the label. Open until 8 Dec 2026, 14:00 UTC." in body
     assert "**3 acceptance criteria**" in body
     assert "* **Open question:** Should a `429` count" in body
     assert DIGEST[:32] in body
@@ -283,7 +301,7 @@ def test_every_state_has_its_words(state, paused):
 def test_a_task_that_has_just_begun_can_be_shown():
     fresh = task(State.RECEIVED, spec=None, plan=None, approvals=(), attempts=(), pull=None, branch="", steps_total=0)
     body = words(public_url="").progress(fresh, now_ms=T0)
-    assert "| **Spec** | ▸ running | – |" in body
+    assert "| **Spec** | ▸ running | \N{EN DASH} |" in body
     assert "0.00 USD" in body
 
 
@@ -292,14 +310,17 @@ def test_an_unknown_price_is_a_dash_and_never_nothing():
     from tests.bot.reports.samples import attempt
 
     body = words().progress(task(attempts=(attempt(1, Step.SPEC, "copilot:x", 60_000, None),)), now_ms=T0)
-    assert "1 min, – USD" in body
+    assert "1 min, \N{EN DASH} USD" in body
 
 
 def test_a_refusal_mentions_exactly_the_person_it_is_for():
     body = words().refused(
-        task(), event_id="42:9912", login="tom-b", verb="approve",
+        task(),
+        event_id="42:9912",
+        login="tom-b",
+        verb="approve",
         error=Refused("GW-FOUR-EYES", "you set the label", why="four eyes", fix="ask `payments-leads`"),
-    )  # fmt: skip
+    )
     assert body.startswith("**@tom-b, your `approve` was not counted:** you set the label.")
     assert "**What now:** ask `payments-leads`." in body
     assert "Code `GW-FOUR-EYES`" in body

@@ -56,7 +56,9 @@ async def test_a_secret_in_a_draft_is_cut_out_before_its_digest_is_taken(stage: 
     stored = reports.blob("spec.set", "text")
     assert secret not in stored
     assert reports.data("spec.set")["spec_sha256"] == hashlib.sha256(stored.encode()).hexdigest()
-    assert not any(secret.encode() in path.read_bytes() for path in Blobs(stage.site.blobs).root.rglob("*") if path.is_file())
+    assert not any(
+        secret.encode() in path.read_bytes() for path in Blobs(stage.site.blobs).root.rglob("*") if path.is_file()
+    )
 
 
 async def test_an_issue_cannot_close_the_mark_around_it(stage: Stage) -> None:

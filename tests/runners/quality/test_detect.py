@@ -44,7 +44,8 @@ def test_every_ecosystem_that_is_there_is_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", [b'{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}', b"{", b"[]", b'{"scripts": 1}']
+    "package",
+    [b'{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}', b"{", b"[]", b'{"scripts": 1}'],
 )
 def test_a_package_without_tests_has_none(package: bytes) -> None:
     assert commands({"package.json": package}) == []

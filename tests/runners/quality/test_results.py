@@ -21,7 +21,7 @@ PYTEST = "..F.s [100%]\n=========================== short test summary info ====
         ("Ran 5 tests in 0.001s\n\nFAILED (failures=1, errors=2, skipped=1)\n", Counts(1, 3, 1)),
         ("Ran 1 test in 0.001s\n\nOK (skipped=1)\n", Counts(0, 0, 1)),
         ("Tests:       1 failed, 2 skipped, 5 passed, 8 total\nTime: 1 s\n", Counts(5, 1, 2)),
-        ("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\ntest result: FAILED. 1 passed; 2 failed; 0 ignored",
+        ("test result: ok. 3 passed; 0 failed; 1 ignored\ntest result: FAILED. 1 passed; 2 failed; 0 ignored",
          Counts(4, 2, 1)),
         ("--- PASS: TestA (0.00s)\n    --- PASS: TestA/x (0.00s)\n--- FAIL: TestB (0.00s)\n--- SKIP: TestC\n",
          Counts(2, 1, 1)),

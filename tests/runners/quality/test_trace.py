@@ -6,7 +6,9 @@ from bot.model.evidence import Criterion, CriterionVerdict, Met, Plan, PlanStep,
 from runners.quality.trace import Work, trace
 
 SPEC = Spec("T", "S", (Criterion("AC-1", "a"), Criterion("AC-2", "b")))
-PLAN = Plan("T", "S", (PlanStep(1, "x", "", ("f",), ("AC-1",), "v"), PlanStep(2, "y", "", ("g",), ("AC-1", "AC-2"), "v")))
+PLAN = Plan(
+    "T", "S", (PlanStep(1, "x", "", ("f",), ("AC-1",), "v"), PlanStep(2, "y", "", ("g",), ("AC-1", "AC-2"), "v"))
+)
 REPORT = QaReport(1, "c" * 40, "d" * 64, True, (), (CriterionVerdict("AC-1", Met.MET, "f:1"),))
 
 

@@ -98,7 +98,9 @@ async def test_a_forge_that_is_away_is_worth_a_retry(work):
         await mirror.fetch(ACCESS)
 
 
-@pytest.mark.parametrize("url", ["ext::sh -c touch% /tmp/x", "ssh://host/x", "file:///x", "--upload-pack=x", "x/y", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ext::sh -c touch% /tmp/x", "ssh://host/x", "file:///x", "--upload-pack=x", "x/y", "http://"]
+)
 async def test_other_transports_are_refused_before_git_starts(work, url):
     mirror = await Mirror.open(work / "m", REPO, url)
     with pytest.raises(GitError, match="GW-GIT-URL"):

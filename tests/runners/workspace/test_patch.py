@@ -77,7 +77,9 @@ def test_names_that_mean_something_else_elsewhere_are_refused(path, rule):
     assert wrong[0] is rule
 
 
-@pytest.mark.parametrize("path", [".gitignore", ".github/workflows/ci.yml", ".gatewright.toml", "a/.gatewright/tasks/x", "ü/ß"])
+@pytest.mark.parametrize(
+    "path", [".gitignore", ".github/workflows/ci.yml", ".gatewright.toml", "a/.gatewright/tasks/x", "ü/ß"]
+)
 def test_names_that_only_look_alike_pass(path):
     assert judge_name(path) is None
 

@@ -61,7 +61,11 @@ async def test_a_background_child_does_not_keep_the_caller_waiting_and_is_killed
 
 async def test_a_time_out_kills_those_that_do_not_want_to_die():
     mark = secrets.token_hex(8)
-    ended = await run("trap '' TERM HUP INT; (setsid bash -c \"trap '' TERM; sleep 7654332\" &) ; echo up; sleep 7654333", timeout=0.4, mark=mark)
+    ended = await run(
+        "trap '' TERM HUP INT; (setsid bash -c \"trap '' TERM; sleep 7654332\" &) ; echo up; sleep 7654333",
+        timeout=0.4,
+        mark=mark,
+    )
     assert (ended.timed_out, ended.exit_code, ended.output) == (True, 137, b"up\n")
     assert marked(mark) == []
 

@@ -16,7 +16,7 @@ from bot.model.errors import GatewrightError, UsageError
 from runners.workspace import command, launch
 from runners.workspace.open import OpenJail
 from runners.workspace.probe import explain
-from runners.workspace.sandbox import Sandbox, probe
+from runners.workspace.sandbox import Sandbox, clear, probe
 from tests.runners.workspace.kit import OWNER, TABLE
 
 ASK = 'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "hello\\n" >&3; head -n1 <&3'
@@ -128,7 +128,8 @@ async def test_a_wrapper_is_no_good_for_another_process(jail, tree):
 
 async def test_a_runtimes_result_file_is_printed_as_the_last_line(jail):
     path = jail.wrapper(
-        ["bash", "-c", "echo work; echo '{\"tokens\":\n7}' > ~/usage.json; exit 5"], env={"GW_EPILOGUE": "/home/agent/usage.json"}
+        ["bash", "-c", "echo work; echo '{\"tokens\":\n7}' > ~/usage.json; exit 5"],
+        env={"GW_EPILOGUE": "/home/agent/usage.json"},
     )
     process = await asyncio.create_subprocess_exec(path, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
@@ -189,9 +190,7 @@ def test_the_probe_starts_a_jail_to_know(_jails):
 
 def test_the_probe_names_missing_programs_and_the_line_that_brings_them(monkeypatch, tmp_path):
     monkeypatch.setattr(launch, "PATH", str(tmp_path))
-    assert probe() == (
-        "not installed: bwrap, socat, setpriv, prlimit (apt install bubblewrap socat util-linux)"
-    )
+    assert probe() == ("not installed: bwrap, socat, setpriv, prlimit (apt install bubblewrap socat util-linux)")
 
 
 def test_the_probe_repeats_bubblewraps_reason_where_no_switch_explains_it():
@@ -237,9 +236,22 @@ class TestOpenJail:
     async def test_a_wrapper_reaches_the_gateway_through_a_relay_that_ends_with_it(self, tree, work, gateway):
         jail = OpenJail(TABLE, tree, socket=gateway, directory=work / "open")
         port = int(jail.gateway_url.rpartition(":")[2])
-        path = jail.wrapper(["/opt/x/bash", "-c", ASK.format(port=port)], env={}, binds=[(Path("/bin/bash"), "/opt/x/bash")])
+        path = jail.wrapper(
+            ["/opt/x/bash", "-c", ASK.format(port=port)], env={}, binds=[(Path("/bin/bash"), "/opt/x/bash")]
+        )
         process = await asyncio.create_subprocess_exec(path, stdout=asyncio.subprocess.PIPE)
         assert (await process.communicate())[0] == b"HELLO\n"
         await jail.close()
         with socket.socket() as late, pytest.raises(ConnectionRefusedError):
             late.connect(("127.0.0.1", port))
+
+
+async def test_what_a_killed_worker_left_is_ended_before_the_next_attempt(make_jail, tree, work):
+    jail = make_jail(tree)
+    (directory,) = (path for path in work.glob("run-*") if (path / "mark").exists())
+    path = jail.wrapper(["sleep", "7654342"], env={})
+    process = await asyncio.create_subprocess_exec(path)
+    await asyncio.sleep(0.2)
+    assert await clear(directory) > 0
+    assert await process.wait() == -9
+    assert await clear(work / "nothing") == 0

@@ -12,7 +12,10 @@ import pytest
 from bot.model.errors import GatewrightError
 from runners.workspace import seccomp
 
-ALLOWED = {"x86_64": {"read": 0, "execve": 59, "fork": 57}, "aarch64": {"read": 63, "execve": 221, "clock_gettime": 113}}
+ALLOWED = {
+    "x86_64": {"read": 0, "execve": 59, "fork": 57},
+    "aarch64": {"read": 63, "execve": 221, "clock_gettime": 113},
+}
 COLUMN = {"x86_64": 0, "aarch64": 1}
 
 
@@ -62,20 +65,32 @@ def test_clone3_is_unknown_so_that_libraries_fall_back_to_clone(machine):
 
 @pytest.mark.parametrize("bit", [17, 25, 26, 27, 28, 29, 30])
 def test_clone_makes_processes_and_threads_but_no_namespace(machine, bit):
-    program, arch, number = seccomp.program(machine), seccomp.AUDIT_ARCH[machine], seccomp.SPECIAL["clone"][COLUMN[machine]]
+    program, arch, number = (
+        seccomp.program(machine),
+        seccomp.AUDIT_ARCH[machine],
+        seccomp.SPECIAL["clone"][COLUMN[machine]],
+    )
     threads = 0x003D0F00  # what pthread_create asks for
     assert decide(program, number, arch, (threads,)) == seccomp.ALLOW
     assert decide(program, number, arch, (threads | 1 << bit,)) == seccomp.ERRNO | errno.EPERM
 
 
 def test_keystrokes_cannot_be_put_into_a_terminal(machine):
-    program, arch, number = seccomp.program(machine), seccomp.AUDIT_ARCH[machine], seccomp.SPECIAL["ioctl"][COLUMN[machine]]
+    program, arch, number = (
+        seccomp.program(machine),
+        seccomp.AUDIT_ARCH[machine],
+        seccomp.SPECIAL["ioctl"][COLUMN[machine]],
+    )
     assert decide(program, number, arch, (0, 0x5401)) == seccomp.ALLOW  # TCGETS
     assert decide(program, number, arch, (0, 0x5412)) == seccomp.ERRNO | errno.EPERM
-    assert decide(program, number, arch, (0, 0xFFFFFFFF00005412)) == seccomp.ERRNO | errno.EPERM  # the kernel cuts to 32 bits
+    assert (
+        decide(program, number, arch, (0, 0xFFFFFFFF00005412)) == seccomp.ERRNO | errno.EPERM
+    )  # the kernel cuts to 32 bits
 
 
-@pytest.mark.parametrize(("family", "passes"), [(1, True), (2, True), (10, True), (16, True), (17, False), (38, False), (40, False)])
+@pytest.mark.parametrize(
+    ("family", "passes"), [(1, True), (2, True), (10, True), (16, True), (17, False), (38, False), (40, False)]
+)
 def test_only_common_socket_families_pass(machine, family, passes):
     number = seccomp.SPECIAL["socket"][COLUMN[machine]]
     wanted = seccomp.ALLOW if passes else seccomp.ERRNO | errno.EAFNOSUPPORT

@@ -34,7 +34,9 @@ def judged(source) -> str:
 
 async def test_the_tree_is_the_base_and_clean_for_git_inside(worktree):
     assert sorted(os.listdir(worktree.path)) == [".git", "calc.py", "docs"]
-    status = sh("git -c safe.directory='*' status --porcelain; git -c safe.directory='*' log --format=%s", worktree.path)
+    status = sh(
+        "git -c safe.directory='*' status --porcelain; git -c safe.directory='*' log --format=%s", worktree.path
+    )
     assert status.stdout == "first\n"
 
 
@@ -83,7 +85,9 @@ async def test_a_commit_has_message_trailers_author_and_parent(worktree, source)
     (worktree.path / "new").write_text("n")
     base = worktree.head
     made = await worktree.commit(
-        "Add new\n\nBecause.", author="Ann <ann@example.org>", trailers={"Gatewright-Task": "1-aaaaaa", "Gatewright-Step": "1"}
+        "Add new\n\nBecause.",
+        author="Ann <ann@example.org>",
+        trailers={"Gatewright-Task": "1-aaaaaa", "Gatewright-Step": "1"},
     )
     assert made is not None
     assert (made.parent, worktree.head) == (base, made.commit)
@@ -231,7 +235,9 @@ async def test_a_hook_of_the_forge_that_says_no_is_a_rejection_with_its_reason(w
     assert "hook declined" in caught.value.why
 
 
-@pytest.mark.parametrize("refspec", ["+HEAD:refs/heads/x", ":refs/heads/main", "HEAD", "a" * 40 + ":main", "a" * 40 + ":refs/heads/*"])
+@pytest.mark.parametrize(
+    "refspec", ["+HEAD:refs/heads/x", ":refs/heads/main", "HEAD", "a" * 40 + ":main", "a" * 40 + ":refs/heads/*"]
+)
 async def test_only_plain_refspecs_are_pushed(worktree, source, refspec):
     with pytest.raises(GitError, match="GW-GIT-REFSPEC"):
         await worktree.push(str(source.path), None, refspec)
@@ -245,7 +251,9 @@ async def test_a_push_over_http_carries_the_token_in_a_header_and_nowhere_else(w
         await worktree.push(server.url, ACCESS, f"{made.commit}:refs/heads/gatewright/x")
         assert all("s3cr3t" not in line for line, _ in server.seen)
     assert source.git("rev-parse gatewright/x") == made.commit
-    assert sh("grep -r s3cr3t git tree; git --git-dir=git config --list", worktree.directory).stdout.count("s3cr3t") == 0
+    assert (
+        sh("grep -r s3cr3t git tree; git --git-dir=git config --list", worktree.directory).stdout.count("s3cr3t") == 0
+    )
 
 
 async def test_a_checkout_for_qa_is_fresh_and_without_evidence(worktree, work, jail):
