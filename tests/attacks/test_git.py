@@ -9,13 +9,14 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from runners.workspace.patch import Rule
 from runners.workspace.worktree import PatchRefused, Worktree
-from tests.runners.workspace.kit import OWNER, sh
+from tests.runners.workspace.kit import OWNER, names, sh
 
 Plant = Callable[[Path, str], object]
 COMMIT = "git add -A; git commit -qm m"
@@ -72,7 +73,7 @@ def other_git_dir(tree: Path, cmd: str) -> None:
 
 def linked_git_dir(tree: Path, cmd: str) -> None:
     shutil.move(tree / ".git", tree / "evil")
-    os.symlink("evil", tree / ".git")
+    (tree / ".git").symlink_to("evil")
     put(tree / "evil/hooks/pre-commit", f"#!/bin/sh\n{cmd}\n", 0o755)
 
 
@@ -149,12 +150,9 @@ RUN_COMMANDS: dict[str, tuple[Plant, str]] = {
 
 async def everything(worktree: Worktree, url: str) -> str:
     """Do all the worker ever does with a hostile tree; return the last commit."""
-    try:
-        made = await worktree.commit("step")
-    except PatchRefused as refused:
-        assert refused.findings
-        made = None
-    head = made.commit if made else worktree.head
+    with suppress(PatchRefused):
+        await worktree.commit("step")
+    head = worktree.head
     await worktree.source_entries(head)
     await worktree.push(url, None, f"{head}:refs/heads/gatewright/t")
     await worktree.changes()
@@ -225,7 +223,7 @@ async def test_another_worktree_is_not_named_as_ours(worktree, place):
 
 async def test_a_link_to_a_secret_is_neither_read_nor_committed(worktree, place, jail):
     put(place / "secret", "TOPSECRET\n")
-    os.symlink(place / "secret", worktree.path / "leak")
+    (worktree.path / "leak").symlink_to(place / "secret")
     assert (worktree.path / "leak").read_text() == "TOPSECRET\n"  # what careless reading gives
     patch = await worktree.changes()
     assert "TOPSECRET" not in patch.text
@@ -237,7 +235,7 @@ async def test_a_link_to_a_secret_is_neither_read_nor_committed(worktree, place,
 async def test_a_linked_folder_is_not_walked_into(worktree, place):
     put(place / "elsewhere/secret", "TOPSECRET\n")
     shutil.rmtree(worktree.path / "docs")
-    os.symlink(place / "elsewhere", worktree.path / "docs")
+    (worktree.path / "docs").symlink_to(place / "elsewhere")
     patch = await worktree.changes()
     assert {(c.status, c.path, c.mode) for c in patch.files} == {
         ("D", "docs/read.me", "000000"),
@@ -249,12 +247,12 @@ async def test_a_linked_folder_is_not_walked_into(worktree, place):
 async def test_nothing_is_written_or_handed_over_through_links(worktree, place):
     put(place / "victim/read.me", "victim\n")
     shutil.rmtree(worktree.path / "docs")
-    os.symlink(place / "victim", worktree.path / "docs")
+    (worktree.path / "docs").symlink_to(place / "victim")
     shutil.rmtree(worktree.path / ".git")
-    os.symlink(place / "victim", worktree.path / ".git")
+    (worktree.path / ".git").symlink_to(place / "victim")
     owner = (place / "victim/read.me").stat().st_uid
     await worktree.reset(worktree.head)
-    assert sorted(os.listdir(place / "victim")) == ["read.me"]
+    assert names(place / "victim") == ["read.me"]
     assert (place / "victim/read.me").read_text() == "victim\n"
     assert (place / "victim/read.me").stat().st_uid == owner
     assert (worktree.path / "docs/read.me").read_text() == "hello\n"
@@ -302,7 +300,7 @@ async def test_names_that_other_systems_read_as_git_are_refused(worktree, name):
 
 
 async def test_names_that_are_not_text_are_refused(worktree):
-    Path(os.fsdecode(os.fsencode(worktree.path) + b"/\xff\xfe")).write_text("x")
+    put(worktree.path / "\udcff\udcfe", "x")
     with pytest.raises(PatchRefused) as refused:
         await worktree.commit("step")
     assert [f.rule for f in refused.value.findings] == [Rule.NAME]

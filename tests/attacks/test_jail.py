@@ -11,11 +11,11 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,7 @@ from runners.workspace import launch, seccomp
 from runners.workspace.open import OpenJail
 from runners.workspace.process import marked, sweep
 from runners.workspace.sandbox import Sandbox
-from tests.conftest import ROOT
-from tests.runners.workspace.kit import OWNER, TABLE
+from tests.runners.workspace.kit import OWNER, TABLE, ask, launched, names
 
 PYTHON = "/usr/bin/python3"
 
@@ -50,9 +49,9 @@ class TestSecrets:
     async def test_the_workers_environment_is_in_nobodys_proc(self, jail, monkeypatch):
         monkeypatch.setenv("ANTHROPIC_API_KEY", "REAL-KEY")
         look = "cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'"
-        careless = subprocess.run(
-            ["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--dev", "/dev", "--clearenv", "bash", "-c", look],
-            capture_output=True, text=True, check=False,
+        careless = ask(
+            "bwrap", "--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--dev", "/dev", "--clearenv",
+            "bash", "-c", look,
         )  # fmt: skip
         assert "REAL-KEY" in careless.stdout, "--clearenv alone is said to leak"
         assert "REAL-KEY" not in await bash(jail, look)
@@ -69,7 +68,7 @@ class TestSecrets:
     async def test_the_hosts_process_list_shows_no_token(self, jail):
         running = asyncio.ensure_future(jail.run(["sleep", "0.5"], timeout=9, env={"TOKEN": "run-abc"}))
         await asyncio.sleep(0.25)
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        listed = ask("ps", "-eo", "args").stdout
         assert "run-abc" not in listed
         assert "bwrap --args" in listed
         await running
@@ -78,7 +77,7 @@ class TestSecrets:
         (place / "secret").write_text("TOPSECRET")
         with (place / "secret").open() as file:
             os.set_inheritable(file.fileno(), True)
-            assert (await bash(jail, "ls /proc/self/fd; cat <&%d" % file.fileno())).startswith("0\n1\n2\n3\n")
+            assert (await bash(jail, f"ls /proc/self/fd; cat <&{file.fileno()}")).startswith("0\n1\n2\n3\n")
 
     @pytest.mark.parametrize("where", ["file", "other worktree", "redis socket"])
     async def test_files_of_the_host_are_not_there(self, where, jail, open_jail, work):
@@ -109,7 +108,7 @@ class TestSecrets:
 
     async def test_a_link_in_the_tree_leads_nowhere(self, jail, open_jail, tree, work):
         (work / "secret").write_text("TOPSECRET\n")
-        os.symlink(work / "secret", tree / "leak")
+        (tree / "leak").symlink_to(work / "secret")
         assert await bash(open_jail, "cat leak") == "TOPSECRET\n"
         assert "No such file" in await bash(jail, "cat leak")
 
@@ -175,7 +174,8 @@ class TestWriting:
     async def test_a_set_uid_bit_gives_nothing(self, jail):
         said = await bash(
             jail,
-            "cp /usr/bin/id . && chmod 4755 id; ./id -u; grep -E 'Cap(Eff|Prm|Bnd|Amb)|NoNewPrivs|Seccomp:' /proc/self/status",
+            "cp /usr/bin/id . && chmod 4755 id; ./id -u; "
+            "grep -E 'Cap(Eff|Prm|Bnd|Amb)|NoNewPrivs|Seccomp:' /proc/self/status",
         )
         fields = dict(line.split(":\t") for line in said.splitlines()[1:])
         assert said.splitlines()[0] == "1000"
@@ -209,7 +209,8 @@ class TestNetwork:
             assert "refused" in await python(jail, code)
 
     async def test_sockets_of_the_host_are_not_there(self, jail, open_jail, work):
-        code = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({str(work / 'redis.sock')!r}); print('CONNECTED')"
+        path = str(work / "redis.sock")
+        code = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({path!r}); print('CONNECTED')"
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(work / "redis.sock"))
             (work / "redis.sock").chmod(0o777)
@@ -341,7 +342,7 @@ class TestLimits:
 
     async def test_no_core_is_written(self, jail, tree):
         await bash(jail, "ulimit -c unlimited; kill -SEGV $$")
-        assert os.listdir(tree) == []
+        assert names(tree) == []
 
     @pytest.mark.parametrize("what", ["-u", "-n", "-f", "-d"])
     async def test_limits_cannot_be_raised(self, what, jail):
@@ -362,10 +363,8 @@ class TestLife:
 
     @pytest.mark.parametrize("way", ESCAPES)
     async def test_children_end_with_the_command(self, way, jail):
-        careless = subprocess.Popen(["bash", "-c", ESCAPES[way] + "\nexit 0"], start_new_session=True, env={"PATH": "/usr/bin:/bin", "GW_RUN": "careless"},
-                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-        careless.wait()
-        assert await appears("careless"), "the escape itself does not work"
+        launched("bash", "-c", ESCAPES[way] + "\nexit 0", GW_RUN="careless").wait()
+        assert await within(2, lambda: bool(marked("careless"))), "the escape itself does not work"
         await sweep("careless")
         ended = await jail.run(["bash", "-c", ESCAPES[way] + "\necho over"], timeout=10)
         assert ended.output == "over\n"
@@ -402,21 +401,18 @@ class TestLife:
         """The worker is a process of its own, killed without a chance to clean up."""
         line = ESCAPES["deaf"] + "\nsleep 7654413"
         code = f"""
-        import asyncio, sys
+        import asyncio
         from pathlib import Path
         from bot import settings
         from runners.workspace.sandbox import Sandbox
         jail = Sandbox.create(settings.Sandbox(), Path({str(tree)!r}), directory=Path({str(work / "killed")!r}))
         asyncio.run(jail.run(["bash", "-c", {line!r}], timeout=60))
         """
-        worker = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT)
-        deadline = time.monotonic() + 10
-        while not sleepers() and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        assert sleepers()
-        await asyncio.sleep(0.2)
-        worker.kill()
-        worker.wait()
+        with launched(sys.executable, "-c", textwrap.dedent(code)) as worker:
+            started = await within(10, lambda: bool(sleepers()))
+            await asyncio.sleep(0.2)
+            worker.kill()
+        assert started
         await gone()
 
     async def test_a_jail_killed_while_it_starts_is_swept(self, jail):
@@ -432,8 +428,8 @@ class TestLife:
         with monkeypatch.context() as patch:
             patch.setattr(launch.os, "getpid", lambda: 1)  # as if another process had asked
             path = jail.wrapper(["touch", "ran"], env={})
-        assert subprocess.run([path], check=False).returncode == launch.STALE
-        assert os.listdir(tree) == []
+        assert ask(path).returncode == launch.STALE
+        assert names(tree) == []
 
 
 async def cancelled(jail: Sandbox, delay: float) -> None:
@@ -443,26 +439,23 @@ async def cancelled(jail: Sandbox, delay: float) -> None:
     await task
 
 
-async def appears(mark: str) -> bool:
-    for _ in range(100):
-        if marked(mark):
+async def within(seconds: float, happens: Callable[[], bool]) -> bool:
+    for _ in range(round(seconds / 0.02)):
+        if happens():
             return True
         await asyncio.sleep(0.02)
-    return False
+    return happens()
 
 
 def sleepers() -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True).stdout
+    listed = ask("ps", "-eo", "stat,args").stdout
     rows = (line.split(None, 1) for line in listed.splitlines())
     return [args for state, args in rows if args.startswith("sleep 76544") and not state.startswith("Z")]
 
 
 async def gone(seconds: float = 1.0) -> None:
     """The promise: nothing is left after a second."""
-    deadline = time.monotonic() + seconds
-    while sleepers() and time.monotonic() < deadline:
-        await asyncio.sleep(0.01)
-    assert sleepers() == []
+    assert await within(seconds, lambda: not sleepers()), sleepers()
 
 
 @pytest.mark.skipif(OWNER is None, reason="an ordinary worker has one user")
@@ -470,9 +463,8 @@ async def test_a_root_worker_gives_the_jail_a_user_without_rights(jail, tree):
     running = asyncio.ensure_future(jail.run(["sleep", "0.6"], timeout=9))
     await asyncio.sleep(0.3)
     (pid, *_) = marked(jail._mark)
-    status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
-    )
+    listed = ask("cat", f"/proc/{pid}/status").stdout.splitlines()
+    status = dict(line.split(":\t", 1) for line in listed if ":\t" in line)
     assert set(status["Uid"].split()) == set(status["Gid"].split()) == {str(TABLE.user)}
     assert status["Groups"].split() == [str(TABLE.user)]
     await running

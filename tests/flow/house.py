@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 from redis.asyncio import Redis
 
+from bot.audit.blobs import Blobs
 from bot.model.task import Task
 from bot.tasks.book import Shelf
 from bot.tasks.index import Index
@@ -100,6 +101,12 @@ class House:
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-6_000:]
+
+    def why(self, task: Task) -> str:
+        """Say what a blocked task says of itself."""
+        blobs = Blobs(self.folder / "data" / "blobs")
+        explained = blobs.get(task.blocked_blob).decode() if task.blocked_blob else ""
+        return f"{task.blocked_code}: {explained}\n{[(a.step, a.outcome) for a in task.attempts]}\n{self.said()}"
 
     async def task(self) -> Task | None:
         """The one task of this house, when there is one."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bot.model.task import State
-from tests.conftest import missing
 from tests.flow.answers import claude_steps, sample_files
 from tests.flow.house import SECRET, House
 from tests.independent import verify_evidence
@@ -19,22 +17,6 @@ from tests.simulators.github import GitHubSimulator
 from tests.simulators.models import ModelServer, Script
 
 PROFILE = dict.fromkeys(("spec", "planning", "coding", "qa", "qa_fixer"), "sonnet")
-
-
-@pytest.fixture
-async def github(test_data: Path) -> AsyncIterator[GitHubSimulator]:
-    async with GitHubSimulator() as simulator:
-        yield simulator
-        assert simulator.contract_faults(test_data) == []
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder that the jail's own user can pass through."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 0o001 and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return tmp_path
 
 
 def tables(github: GitHubSimulator, models: ModelServer) -> dict:
@@ -53,7 +35,7 @@ def tables(github: GitHubSimulator, models: ModelServer) -> dict:
 
 
 @pytest.mark.timeout(300)
-async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimulator, folder: Path, programs: None):
+async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimulator, folder: Path, claude: None):
     repo = github.repository("pay/core", sample_files())
     github.install(repo)
     mira = github.user("mira", repo, "write")
@@ -82,7 +64,7 @@ async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimu
         # The agent codes, QA fails once, the fixer mends, QA passes, the pull request is opened.
         async def opened():
             task = await house.task()
-            assert task.state is not State.BLOCKED, (task.blocked_code, house.said())
+            assert task.state is not State.BLOCKED, house.why(task)
             return task if task.pull else None
 
         task = await house.until(opened, 200)
@@ -147,16 +129,3 @@ async def approved_by_review(house: House) -> bool:
 
 def git(*words: str) -> str:
     return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.strip()
-
-
-@pytest.fixture
-def programs() -> None:
-    """What the jail needs on this machine."""
-    import importlib.util
-    import shutil
-
-    for program in ("bwrap", "socat", "setpriv"):
-        if not shutil.which(program):
-            missing(f"{program} (apt-get install bubblewrap socat util-linux)")
-    if importlib.util.find_spec("claude_agent_sdk") is None:
-        missing("claude-agent-sdk (pip install 'gatewright[claude]')")

@@ -29,6 +29,7 @@ from bot.model.task import Artifact, Gate, Step
 from bot.settings import Settings
 from runners.job import carry_out
 from runners.names import Names
+from runners.process import take_slot
 from runners.site import Site
 
 TASK = "42-k7f3qd"
@@ -121,7 +122,9 @@ class Stage:
             worker=tables.Worker(work_dir=str(folder / "work")),
             providers={"scripted": tables.ProviderTable(base_url=str(folder))},
         )
-        self.site = Site(self.settings)
+        # A slot of its own, as every worker has: other workers of this machine sweep what runs as their user.
+        slot, self._slot = take_slot(self.settings.sandbox.user)
+        self.site = Site(self.settings, slot)
         (folder / "data").mkdir(mode=0o700)
         self.key = instance_key(folder / "data", INSTANCE)
         self.blobs = Blobs(self.site.blobs)
@@ -133,8 +136,9 @@ class Stage:
         self.attempts = 0
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connection and the slot."""
         self.redis.close()
+        self._slot.close()
 
     def _repository(self, files: Mapping[str, str]) -> str:
         seed = self.folder / "seed"

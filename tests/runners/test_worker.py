@@ -33,7 +33,11 @@ from bot.settings import Settings
 from runners.worker import work
 work(msgspec.json.decode(sys.stdin.read(), type=Settings), ["default"], burst="--burst" in sys.argv)
 """
-SLEEP = [{"calls": [{"tool": "run", "arguments": {"command": "echo begun > begun; sleep 98765"}}]}, {"text": "never"}]
+SECONDS = str(900_000 + os.getpid())  # names the agents of this very test run
+SLEEP = [
+    {"calls": [{"tool": "run", "arguments": {"command": f"echo begun > begun; sleep {SECONDS}"}}]},
+    {"text": "never"},
+]
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def asleep() -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                if b"sleep\x0098765\x00" in (entry / "cmdline").read_bytes():
+                if f"sleep\0{SECONDS}\0".encode() in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
             except OSError:
                 continue

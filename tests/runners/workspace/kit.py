@@ -21,7 +21,7 @@ from runners.workspace.files import open_root
 from runners.workspace.mirror import Mirror
 from runners.workspace.sandbox import Sandbox, probe
 from runners.workspace.worktree import Worktree
-from tests.conftest import missing
+from tests.conftest import ROOT, missing
 
 TABLE = settings.Sandbox()
 OWNER = TABLE.user if os.geteuid() == 0 else None
@@ -43,6 +43,29 @@ def sh(command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a shell line as a careless program would."""
     return subprocess.run(
         command, shell=True, cwd=cwd, env={**IDENTITY, **env}, capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def names(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def ask(*argv: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end and answer with its output; it may fail."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+
+
+def launched(*argv: str, **env: str) -> subprocess.Popen[bytes]:
+    """Start a program without waiting for it."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        argv,
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **env},
     )
 
 
@@ -172,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._cgi()
 
-    do_GET = do_POST = _serve
+    do_GET = do_POST = _serve  # noqa: N815 - http.server finds them by these names
 
     def _cgi(self) -> None:
         path, _, query = self.path.partition("?")

@@ -6,18 +6,18 @@ import os
 import stat
 
 from runners.workspace.files import erase, give, open_root, passage
-from tests.runners.workspace.kit import OWNER, TABLE, sh
+from tests.runners.workspace.kit import OWNER, TABLE, names, sh
 
 
 async def test_erasing_follows_no_link(place):
     (place / "victim").mkdir()
     (place / "victim/file").write_text("v")
     (place / "tree").mkdir()
-    os.symlink(place / "victim", place / "tree/link")
-    os.symlink(place / "victim", place / "bare-link")
+    (place / "tree/link").symlink_to(place / "victim")
+    (place / "bare-link").symlink_to(place / "victim")
     await erase(place / "tree")
     await erase(place / "bare-link")
-    assert sorted(os.listdir(place)) == ["victim"]
+    assert names(place) == ["victim"]
     assert (place / "victim/file").read_text() == "v"
 
 
@@ -28,13 +28,13 @@ async def test_erasing_what_is_not_there_is_no_error(place):
 async def test_erasing_copes_with_closed_folders(place):
     sh("mkdir -p tree/closed/in && touch tree/closed/in/file && chmod 0 tree/closed/in tree/closed", place)
     await erase(place / "tree")
-    assert os.listdir(place) == []
+    assert names(place) == []
 
 
 async def test_handing_over_changes_links_and_not_what_they_name(place):
     (place / "victim").write_text("v")
     (place / "tree").mkdir()
-    os.symlink(place / "victim", place / "tree/link")
+    (place / "tree/link").symlink_to(place / "victim")
     await give(place / "tree", OWNER)
     mine = os.geteuid()
     assert (place / "tree/link").lstat().st_uid == (mine if OWNER is None else OWNER)

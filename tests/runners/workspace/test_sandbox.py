@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from runners.workspace import command, launch
 from runners.workspace.open import OpenJail
 from runners.workspace.probe import explain
 from runners.workspace.sandbox import Sandbox, clear, probe
-from tests.runners.workspace.kit import OWNER, TABLE
+from tests.runners.workspace.kit import OWNER, TABLE, ask, names
 
 ASK = 'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "hello\\n" >&3; head -n1 <&3'
 
@@ -59,7 +58,7 @@ async def test_a_read_only_jail_cannot_write_the_worktree(jail, tree):
     ended = await jail.run(["bash", "-c", "touch file; touch /tmp/file && echo tmp"], timeout=10, writable=False)
     assert "Read-only file system" in ended.output
     assert ended.output.endswith("tmp\n")
-    assert os.listdir(tree) == []
+    assert names(tree) == []
 
 
 async def test_a_command_that_is_not_there_is_its_own_failure(jail):
@@ -121,9 +120,9 @@ async def test_a_wrapper_keeps_its_environment_out_of_sight(jail):
 
 async def test_a_wrapper_is_no_good_for_another_process(jail, tree):
     path = jail.wrapper(["touch", "ran"], env={})
-    other = subprocess.run(["bash", "-c", f"{path}; exit $?"], check=False, capture_output=True)
+    other = ask("bash", "-c", f"{path}; exit $?")
     assert other.returncode == launch.STALE
-    assert os.listdir(tree) == []
+    assert names(tree) == []
 
 
 async def test_a_runtimes_result_file_is_printed_as_the_last_line(jail):
@@ -184,7 +183,8 @@ async def test_what_a_jail_is_made_of_goes_with_it(jail):
     assert not path.exists()
 
 
-def test_the_probe_starts_a_jail_to_know(_jails):
+@pytest.mark.usefixtures("_jails")
+def test_the_probe_starts_a_jail_to_know():
     assert probe() is None
 
 
@@ -199,7 +199,8 @@ def test_the_probe_repeats_bubblewraps_reason_where_no_switch_explains_it():
     assert "sysctl" in said or "container" in said
 
 
-def test_the_command_runs_anything_in_the_same_jail(_jails, tree, capfd):
+@pytest.mark.usefixtures("_jails")
+def test_the_command_runs_anything_in_the_same_jail(tree, capfd):
     assert command.run(tree, ["bash", "-c", "id -un; pwd; exit 7"]) == 7
     assert capfd.readouterr().out == "agent\n/workspace\n"
 
@@ -226,12 +227,12 @@ class TestOpenJail:
         ended = await open_jail.run(["bash", "-c", "env; id -u; pwd; touch made"], timeout=10)
         assert "REAL-KEY" not in ended.output
         assert ended.output.splitlines()[-2:] == [str(os.geteuid() if OWNER is None else OWNER), open_jail.inside]
-        assert os.listdir(open_jail.worktree) == ["made"]
+        assert names(open_jail.worktree) == ["made"]
 
     async def test_a_time_out_ends_the_whole_family(self, open_jail):
         ended = await open_jail.run(["bash", "-c", "setsid sleep 7654351 & sleep 7654352"], timeout=0.3)
         assert ended.timed_out
-        assert subprocess.run(["pgrep", "-f", "sleep 765435"], check=False, capture_output=True).stdout == b""
+        assert ask("pgrep", "-f", "sleep 765435").stdout == ""
 
     async def test_a_wrapper_reaches_the_gateway_through_a_relay_that_ends_with_it(self, tree, work, gateway):
         jail = OpenJail(TABLE, tree, socket=gateway, directory=work / "open")

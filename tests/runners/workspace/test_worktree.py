@@ -12,7 +12,7 @@ from bot.forges.protocol import GitAccess
 from runners.workspace.git import GitError
 from runners.workspace.patch import Caps, Rule, review
 from runners.workspace.worktree import PatchRefused, Worktree, letter
-from tests.runners.workspace.kit import OWNER, serve, sh
+from tests.runners.workspace.kit import OWNER, names, serve, sh
 
 ACCESS = GitAccess("x-access-token", "s3cr3t-tok3n", 0)
 EVIDENCE = ".gatewright/tasks/7-zzzzzz/qa.md"
@@ -33,7 +33,7 @@ def judged(source) -> str:
 
 
 async def test_the_tree_is_the_base_and_clean_for_git_inside(worktree):
-    assert sorted(os.listdir(worktree.path)) == [".git", "calc.py", "docs"]
+    assert names(worktree.path) == [".git", "calc.py", "docs"]
     status = sh(
         "git -c safe.directory='*' status --porcelain; git -c safe.directory='*' log --format=%s", worktree.path
     )
@@ -156,7 +156,7 @@ async def test_evidence_that_an_agent_writes_is_refused(worktree):
 
 
 async def test_an_agent_can_mend_what_was_refused(worktree):
-    os.symlink("/etc/passwd", worktree.path / "bad")
+    (worktree.path / "bad").symlink_to("/etc/passwd")
     with pytest.raises(PatchRefused):
         await worktree.commit("step")
     (worktree.path / "bad").unlink()
@@ -264,7 +264,7 @@ async def test_a_checkout_for_qa_is_fresh_and_without_evidence(worktree, work, j
     step = await worktree.commit("step")
     made = await worktree.write_files({".gatewright/tasks/1-aaaaaa/qa.md": b"x"}, step.commit, "evidence")
     fresh = await worktree.checkout(made.commit, work / "qa")
-    assert sorted(os.listdir(fresh)) == [".git", ".gitignore", "calc.py", "docs", "new"]
+    assert names(fresh) == [".git", ".gitignore", "calc.py", "docs", "new"]
     assert fresh.stat().st_uid == (os.geteuid() if OWNER is None else OWNER)
 
 
@@ -273,7 +273,7 @@ async def test_a_reset_leaves_nothing_of_the_agent(worktree):
     sh("echo x > calc.py; echo y > new; mkdir -p docs/deep/.git; mkfifo pipe; ln -s / root; chmod 0 docs/deep;"
        "echo '*.pyc' > .gitignore; echo z > a.pyc; rm -rf .git; ln -s /etc .git", worktree.path)  # fmt: skip
     await worktree.reset(base)
-    assert sorted(os.listdir(worktree.path)) == [".git", "calc.py", "docs"]
+    assert names(worktree.path) == [".git", "calc.py", "docs"]
     assert (await worktree.changes()).empty
     assert (worktree.path / ".git").is_dir()
     assert not (worktree.path / ".git").is_symlink()
@@ -293,7 +293,7 @@ async def test_an_earlier_attempts_worktree_is_taken_up(worktree, mirror):
 
 
 async def test_only_regular_files_are_read_from_a_commit(worktree):
-    os.symlink("calc.py", worktree.path / "link")
+    (worktree.path / "link").symlink_to("calc.py")
     made = await worktree.commit("link")
     assert await worktree.read(made.commit, "calc.py") == b"def add(a, b):\n    return a - b\n"
     assert await worktree.read(made.commit, "link") is None
@@ -303,7 +303,7 @@ async def test_only_regular_files_are_read_from_a_commit(worktree):
 
 
 async def test_source_entries_name_path_mode_and_content(worktree):
-    os.symlink("calc.py", worktree.path / "link")
+    (worktree.path / "link").symlink_to("calc.py")
     (worktree.path / "run").write_text("#!/bin/sh\n")
     (worktree.path / "run").chmod(0o755)
     made = await worktree.commit("more")
