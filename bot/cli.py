@@ -37,7 +37,7 @@ TARGETS: Final = {
     "audit.verify": "bot.audit.command:verify",
     "audit.show": "bot.audit.command:show",
     "sandbox.run": "runners.workspace.command:run",
-    "models.resolve": "runners.providers.routing:explain_text",
+    "models.resolve": "runners.providers.registry:explanation",
     "doctor": "bot.terminal.doctor:doctor",
     "config.show": "bot.settings_page:show",
     "config.schema": "bot.settings_page:schema",
@@ -198,13 +198,17 @@ def sandbox_run(
     config: Config = None,
 ) -> None:
     """Run a command in exactly the jail that agents get."""
-    raise typer.Exit(target("sandbox.run")(directory, context.args, settings(config).sandbox))
+    raise typer.Exit(target("sandbox.run")(directory, context.args, table=settings(config).sandbox))
 
 
 @models.command("resolve")
-def models_resolve(model: str, config: Config = None) -> None:
+def models_resolve(
+    model: str,
+    check: Annotated[bool, typer.Option("--check", help="Fail where its key or runtime is missing; no network.")] = False,
+    config: Config = None,
+) -> None:
     """Say which provider a model string goes to, and why."""
-    print(target("models.resolve")(model, settings(config)))  # noqa: T201 - this is the answer
+    print(target("models.resolve")(model, settings(config), check=check))  # noqa: T201 - this is the answer
 
 
 @config.command("show")

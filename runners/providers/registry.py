@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +12,11 @@ from typing import Final
 from bot.model.errors import GatewrightError, UsageError
 from bot.settings import ProviderTable, Settings
 from runners.providers.protocol import Provider, Upstream
-from runners.providers.routing import LABELS, Route
+from runners.providers.routing import LABELS, RECORDED, Route, explain, resolve
 
 _RECORDING: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 _VENDORS: Final = {"claude": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
+_EXTRAS: Final = {"claude": ("claude_agent_sdk", "claude"), "openai": ("openai", "openai"), "endpoint": ("openai", "openai")}
 _ENVIRONMENT: Final = {
     "claude": "GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY",
     "openai": "GATEWRIGHT_PROVIDERS__OPENAI__API_KEY",
@@ -56,6 +59,26 @@ def upstream(route: Route, settings: Settings) -> Upstream:
         )  # fmt: skip
     base_url = table.base_url or _VENDORS[route.provider]
     return Upstream(dialect, base_url, table.api_key, table.auth_token, route.endpoint or route.provider)
+
+
+def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
+    """Say in one line where a model string goes; `check` raises where this machine could not run it, without network."""
+    route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
+    if check:
+        create(route, settings)
+        if route.provider != RECORDED:
+            upstream(route, settings)
+            _installed(route)
+    return explain(route)
+
+
+def _installed(route: Route) -> None:
+    package, extra = _EXTRAS[route.provider]
+    if importlib.util.find_spec(package) is None:
+        raise GatewrightError(
+            "GW-MODEL-RUNTIME-MISSING", f"{LABELS[route.provider]} needs the package {package}, which is not installed",
+            fix=f"Install the extra: pip install 'gatewright[{extra}]'.",
+        )  # fmt: skip
 
 
 def _claude(_route: Route, _settings: Settings) -> Provider:

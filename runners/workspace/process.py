@@ -91,7 +91,7 @@ async def finish(  # noqa: PLR0913 - a process has this many sides
     """
     begun = time.monotonic()
     try:
-        process, reader = await _start(argv, {**env, MARK: mark}, cwd, pass_fds)
+        process, reader, transport = await _start(argv, {**env, MARK: mark}, cwd, pass_fds)
     except asyncio.CancelledError:  # in the middle of starting: asyncio has killed what it started, and no more
         await sweep(mark)
         raise
@@ -110,6 +110,7 @@ async def finish(  # noqa: PLR0913 - a process has this many sides
         if by_us or not confined:
             await sweep(mark)
         await _settle(drain)
+        transport.close()
     code = process.returncode or 0
     took = round((time.monotonic() - begun) * 1000)
     return Ended(code if code >= 0 else 128 - code, window.content(), window.total, took, timed_out)
@@ -117,10 +118,19 @@ async def finish(  # noqa: PLR0913 - a process has this many sides
 
 async def _start(
     argv: Sequence[str], env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int]
-) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader]:
-    """Start with a pipe of our own: asyncio's would have `wait` last until every holder of the pipe is gone."""
+) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.ReadTransport]:
+    """Start with a pipe of our own: asyncio's would have `wait` last until every holder of the pipe is gone.
+
+    The start itself is the last thing that is waited for: whoever cancels it leaves no process that nobody knows.
+    """
     ours, theirs = os.pipe()
+    reader = asyncio.StreamReader()
+    transport: asyncio.ReadTransport | None = None
     try:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
+        )
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
@@ -132,14 +142,12 @@ async def _start(
             pass_fds=pass_fds,
         )
     except BaseException:
-        os.close(ours)
+        if transport is not None:
+            transport.close()
         raise
     finally:
         os.close(theirs)
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0))
-    return process, reader
+    return process, reader, transport
 
 
 async def _settle(drain: asyncio.Future[None]) -> None:
@@ -159,7 +167,10 @@ async def sweep(mark: str) -> int:
     """
     killed: set[int] = set()
     deadline = time.monotonic() + SWEEP_SECONDS
-    while (found := marked(mark)) and time.monotonic() < deadline:
+    clean = 0
+    while clean < 2 and time.monotonic() < deadline:  # twice: in the middle of exec a process shows no environment
+        found = marked(mark)
+        clean = 0 if found else clean + 1
         for pid in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
