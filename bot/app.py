@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -15,6 +14,7 @@ from redis.backoff import NoBackoff
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from bot import logs
 from bot.forges.github_events import acts_on
 from bot.inbox import Inbox
 from bot.model.errors import UsageError
@@ -72,7 +72,7 @@ def connect(settings: Settings) -> Redis:
 def serve(settings: Settings) -> None:
     """Run the web process until it is told to stop; refuses to start where deliveries could not be verified."""
     check(settings.github)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.plain("web")
     uvicorn.Server(configure(create_app(settings), settings)).run()
 
 

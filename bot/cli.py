@@ -204,7 +204,7 @@ def sandbox_run(
 @models.command("resolve")
 def models_resolve(
     model: str,
-    check: Annotated[bool, typer.Option("--check", help="Fail where its key or runtime is missing; no network.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail where key or runtime is missing; no network.")] = False,
     config: Config = None,
 ) -> None:
     """Say which provider a model string goes to, and why."""

@@ -12,6 +12,7 @@ import structlog
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
+from bot import logs
 from bot.audit.blobs import Blobs
 from bot.control import Control
 from bot.forges.local import HOST, LocalForge
@@ -77,4 +78,5 @@ def control(settings: Settings) -> None:
             "control alone cannot use the embedded Redis",
             fix="use `gatewright up`, or set redis.url to redis://, rediss:// or unix://",
         )
+    logs.structured("control")
     asyncio.run(run_control(settings, settings.redis.url))

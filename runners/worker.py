@@ -15,6 +15,7 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bot import logs
 from bot.model.errors import Refused, UsageError
 from bot.model.task import TASK_ID
 from bot.settings import Settings
@@ -92,6 +93,7 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
             why='redis.url is "embedded", which only `gatewright up` starts',
             fix="set redis.url, or use `gatewright up`",
         )
+    logs.structured("worker")
     _quieten()
     slot, _held = process.take_slot(settings.sandbox.user)
     user = settings.sandbox.user + slot

@@ -82,6 +82,8 @@ def _draft(task: Task, attempt: Attempt, raw: bytes) -> Draft:
     reported = getattr(data, "attempt", attempt.number)
     if reported != attempt.number:
         raise Inadmissible(f"attempt {attempt.number} reports for attempt {reported}")
+    if isinstance(data, kinds.GateResult) and data.rule != "sandbox":
+        raise Inadmissible(f"a worker may not decide the rule {data.rule}")
     _check_artifact(task, entry.kind, data)
     role = "qa" if attempt.step is Step.QA else "author"
     who = msgspec.convert({"id": f"agent:{attempt.model or 'runner'}", "role": role, "type": "agent"}, Who)

@@ -16,7 +16,7 @@ from runners.providers.routing import LABELS, RECORDED, Route, explain, resolve
 
 _RECORDING: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 _VENDORS: Final = {"claude": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
-_EXTRAS: Final = {"claude": ("claude_agent_sdk", "claude"), "openai": ("openai", "openai"), "endpoint": ("openai", "openai")}
+_PACKAGES: Final = {"claude_agent_sdk": "claude", "openai": "openai"}  # what is imported -> the extra that brings it
 _ENVIRONMENT: Final = {
     "claude": "GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY",
     "openai": "GATEWRIGHT_PROVIDERS__OPENAI__API_KEY",
@@ -62,7 +62,7 @@ def upstream(route: Route, settings: Settings) -> Upstream:
 
 
 def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
-    """Say in one line where a model string goes; `check` raises where this machine could not run it, without network."""
+    """Say in one line where a model string goes; `check` raises where settings or machine could not run it (no network)."""
     route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
     if check:
         create(route, settings)
@@ -73,11 +73,11 @@ def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
 
 
 def _installed(route: Route) -> None:
-    package, extra = _EXTRAS[route.provider]
+    package = "claude_agent_sdk" if route.provider == "claude" else "openai"
     if importlib.util.find_spec(package) is None:
         raise GatewrightError(
             "GW-MODEL-RUNTIME-MISSING", f"{LABELS[route.provider]} needs the package {package}, which is not installed",
-            fix=f"Install the extra: pip install 'gatewright[{extra}]'.",
+            fix=f"Install the extra: pip install 'gatewright[{_PACKAGES[package]}]'.",
         )  # fmt: skip
 
 

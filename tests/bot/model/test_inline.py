@@ -1,20 +1,22 @@
-"""Where code spans lie, compared with a real Markdown parser."""
+"""Where code spans lie, compared with a parser of CommonMark.
+
+cmark-gfm, which GitHub runs, forgets some spans after a run of back-ticks that nothing closes; bot/reports/neutral.py
+therefore leaves no such run in what it writes, and its own tests read it with cmark-gfm.
+"""
 
 from __future__ import annotations
 
-import html
-import re
-
-import cmarkgfm
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from bot.model.inline import code_spans
 
+PARSER = MarkdownIt("commonmark")
+
 
 @given(st.text("`\\ab ", min_size=1, max_size=30).map(lambda text: f"x{text}x"))
-def test_the_spans_are_those_that_cmark_sees(text):
-    rendered = cmarkgfm.github_flavored_markdown_to_html(text)
-    theirs = [html.unescape(found) for found in re.findall("<code>(.*?)</code>", rendered)]
-    ours = [text[start:end].strip("`") for start, end in code_spans(text)]
-    assert [span.strip() for span in ours] == [span.strip() for span in theirs]
+def test_the_spans_are_those_of_commonmark(text):
+    children = PARSER.parseInline(text)[0].children or []
+    theirs = [child.content.strip() for child in children if child.type == "code_inline"]
+    assert [text[start:end].strip("`").strip() for start, end in code_spans(text)] == theirs

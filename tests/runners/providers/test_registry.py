@@ -9,7 +9,7 @@ import pytest
 
 from bot.model.errors import GatewrightError, UsageError
 from bot.settings import ProviderTable, Settings
-from runners.providers.registry import create, upstream
+from runners.providers.registry import create, explanation, upstream
 from runners.providers.routing import resolve
 
 SETTINGS = Settings(
@@ -91,3 +91,22 @@ def test_resolving_and_describing_a_route_imports_no_sdk_and_no_loop():
     )
     ran = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_an_explanation_says_where_a_string_goes_and_why():
+    assert explanation("sonnet", Settings()) == "sonnet -> Claude Agent SDK (matched sonnet; enterprise-certified)"
+
+
+@pytest.mark.parametrize("text", ["sonnet", "openai:gpt-5", "vllm:m"])
+def test_a_checked_explanation_is_the_same_where_all_is_there(text):
+    assert explanation(text, SETTINGS, check=True) == explanation(text, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("sonnet", "GW-MODEL-KEY-MISSING"), ("gemini-3-pro", "GW-MODEL-PROVIDER-MISSING"), ("son", "GW-MODEL-FORM")],
+)
+def test_a_checked_explanation_fails_as_a_run_would(text, code):
+    with pytest.raises(GatewrightError) as caught:
+        explanation(text, Settings(), check=True)
+    assert caught.value.code == code

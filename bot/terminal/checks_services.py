@@ -1,0 +1,103 @@
+"""Checks of what Gatewright talks to: Redis, GitHub, models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bot.app import check
+from bot.embedded import find_server
+from bot.model.errors import GatewrightError
+from bot.terminal.checks import Finding, Place, Verdict, ask, failed, fine
+from bot.terminal.checks_machine import version
+from bot.web.health import DURABLE, Readiness
+
+SECONDS: Final = 5.0
+LOST: Final = {
+    "volatile": (
+        "it keeps nothing on disk",
+        "CONFIG SET appendonly yes, or accept it with redis.allow_volatile = true",
+    ),
+    "failing": ("it cannot write its file", "look at its disk and its log"),
+    "unreachable": ("it does not say whether it keeps what it is told", "allow INFO and CONFIG GET to this ACL user"),
+}
+
+
+def redis(place: Place) -> Iterator[Finding]:
+    """Find the server that would be started, or ask the one that the settings name."""
+    url = place.settings.redis.url
+    if url != "embedded":
+        yield asyncio.run(_reach(url, allow_volatile=place.settings.redis.allow_volatile))
+        return
+    try:
+        server = find_server()
+    except GatewrightError as error:
+        yield failed("redis", error)
+    else:
+        yield fine("redis", f"embedded: {server.name} {version([str(server), '--version'])}, AOF on")
+
+
+async def _reach(url: str, *, allow_volatile: bool) -> Finding:
+    client = Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS)
+    try:
+        about: dict[str, Any] = await client.info("server")
+        state = await Readiness(client, allow_volatile=allow_volatile).state()
+    except (RedisError, OSError) as error:
+        fix = "check [redis] url, and that Redis runs and lets this user in"
+        return Finding(Verdict.FAIL, "redis", "the configured Redis does not answer", str(error), fix)
+    finally:
+        await client.aclose()
+    words = f"{about.get('redis_version', 'version unknown')}, {state}"
+    if state == DURABLE:
+        return fine("redis", words)
+    why, fix = LOST[state]
+    return Finding(Verdict.WARN if allow_volatile and state == "volatile" else Verdict.FAIL, "redis", words, why, fix)
+
+
+def github(place: Place) -> Iterator[Finding]:
+    """Ask GitHub who we are."""
+    table = place.settings.github
+    if not (table.app_id or table.token):
+        yield fine("github", "not configured; `run` and `demo` need none")
+        return
+    try:
+        check(table)
+        login = asyncio.run(_who(place))
+    except GatewrightError as error:
+        yield failed("github", error)
+    else:
+        kind = f"App {table.app_id}" if table.app_id else "a token"
+        yield fine("github", f"{table.api_url} as {login}, with {kind}, {len(table.webhook_secrets)} webhook secret(s)")
+
+
+async def _who(place: Place) -> str:
+    from bot.forges.github import GitHub  # noqa: PLC0415 - most machines that ask have no GitHub
+
+    forge = GitHub(place.settings.github)
+    try:
+        return (await asyncio.wait_for(forge.me(), 4 * SECONDS)).login
+    except TimeoutError:
+        raise GatewrightError(
+            "GW-DOCTOR-SLOW", f"GitHub did not answer within {4 * SECONDS:.0f} s",
+            fix="check the way to it: proxy (HTTPS_PROXY), firewall, [github] api_url",
+        ) from None  # fmt: skip
+    finally:
+        await forge.close()
+
+
+def models(place: Place) -> Iterator[Finding]:
+    """See where the profile's strings lead, and whether keys and runtimes for them are here; no model is asked."""
+    profile: dict[str, str] = msgspec.structs.asdict(place.settings.profile)
+    for model in dict.fromkeys(profile.values()):
+        said, error = ask(place, ["models", "resolve", model, "--check"])
+        phases = ", ".join(phase for phase, named in profile.items() if named == model)
+        if error is None:
+            yield fine("models", f"{phases}: {said}")
+            continue
+        found = failed("models", error)
+        yield msgspec.structs.replace(found, words=f"{phases}: {found.words}")
