@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+REAL_MODELS := '.[embedded,claude,openai]'
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .PHONY: help demo test lint format docs bench clean
@@ -11,7 +12,7 @@ help: ## Print this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.demo ## Run the whole job on a throw-away repository (MODEL=sonnet for a real model)
-	@$(if $(MODEL),$(PIP) install -e '.[embedded,claude,openai]')
+	@$(if $(MODEL),$(PIP) install -e $(REAL_MODELS))
 	@$(VENV)/bin/gatewright demo $(if $(MODEL),--model $(MODEL)) $(DEMO_FLAGS)
 
 test: $(VENV)/.test ## Run all tests; PYTEST_FLAGS are passed on

@@ -14,12 +14,7 @@ def extract(answer: str) -> str:
     """Return the fenced document of an answer, else all from the first `# ` line on, else the whole answer."""
     lines = answer.replace("\r\n", "\n").split("\n")
     for start, fence in _openings(lines):
-        ends = [i for i in range(start, len(lines)) if _closes(lines[i], fence)]
-        # The last fence that leaves the code blocks inside balanced is the document's own.
-        for end in reversed(ends):
-            if _balanced(lines[start:end]):
-                return "\n".join(lines[start:end]) + "\n"
-        return "\n".join(lines[start:]) + "\n"  # cut off, or never closed: the parser will say what is missing
+        return "\n".join(lines[start : _end(lines, start, fence)]) + "\n"
     for start in _titles(lines):
         return "\n".join(lines[start:])
     return answer
@@ -28,8 +23,7 @@ def extract(answer: str) -> str:
 def _openings(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
     for index, line in enumerate(lines):
         found = _OPENING.fullmatch(line)
-        first = next((text for text in lines[index + 1 :] if text.strip()), "")
-        if found and first.startswith("# "):
+        if found and next((text for text in lines[index + 1 : index + 4] if text.strip()), "").startswith("# "):
             yield index + 1, found[1]
 
 
@@ -49,11 +43,16 @@ def _closes(line: str, fence: str) -> bool:
     return len(bare) >= len(fence) and not bare.strip(fence[0])
 
 
-def _balanced(lines: Sequence[str]) -> bool:
-    fence = ""
-    for line in lines:
-        if fence:
-            fence = "" if _closes(line, fence) else fence
-        elif found := _FENCE.fullmatch(line):
-            fence = found[1]
-    return not fence
+def _end(lines: Sequence[str], start: int, outer: str) -> int:
+    """Find the last line that closes the outer fence while no code block inside is open; the end where none does."""
+    inner, end = "", len(lines)
+    for number in range(start, len(lines)):
+        line = lines[number]
+        if inner:
+            inner = "" if _closes(line, inner) else inner
+            continue
+        if _closes(line, outer):
+            end = number
+        if found := _FENCE.fullmatch(line):
+            inner = found[1]
+    return end

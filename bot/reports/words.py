@@ -25,6 +25,7 @@ from bot.settings import Settings
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?(?:\[bot\])?")
 _STATE_PREFIX: Final = re.compile(r"^(?:\s*[\[(]?(?:draft|wip)\b[\])]?\s*[:-]?\s*)+", re.IGNORECASE)
+_MOST_DIFF_LINES: Final = 2_000  # comparing takes quadratic time
 _FOLDED: Final = 32  # hex digits of a digest inside a fold
 NOWHERE: Final = Subject()
 
@@ -221,7 +222,7 @@ def _mention(login: str) -> Markdown | str:
 
 
 def _difference(before: str, after: str) -> str:
-    if not before or before == after:
+    old, new = before.splitlines(), after.splitlines()
+    if not before or before == after or max(len(old), len(new)) > _MOST_DIFF_LINES:
         return ""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "now", n=1, lineterm="")
-    return "\n".join(lines)
+    return "\n".join(difflib.unified_diff(old, new, "before", "now", n=1, lineterm=""))

@@ -14,10 +14,10 @@ from bot.audit.order import sign_order
 from bot.model.errors import GatewrightError, Superseded
 from bot.model.task import Attempt, State, Step
 from bot.tasks.admit import admit, end
+from bot.tasks.attempts import LOST
 from bot.tasks.binding import binding
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
-from bot.tasks.fold import LOST
 from bot.tasks.index import Index
 from bot.tasks.needs import Ask, Close, Exhaust, Need, Rules, Start, Watch, Write, needs
 from bot.tasks.orders import make_order

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from bot.audit.keys import InstanceKey, KeyFileError
 from bot.keyring import FOLDER
-from bot.settings_file import FILE
+from bot.settings import Section, Settings
+from bot.settings_file import FILE, SECRET, fields, section_of
 from bot.terminal.checks import Finding, Place, Verdict, ask, failed, fine
 
 GIT_OLDEST: Final = (2, 31)  # settings by GIT_CONFIG_COUNT, which keep credentials out of argv and files
@@ -114,8 +115,17 @@ def _files(table: dict[str, Any]) -> Iterator[str]:
 
 
 def _secrets(table: dict[str, Any]) -> bool:
-    names = {"token", "private_key", "webhook_secrets", "api_key", "auth_token", "api_tokens"}
+    names = set(secret_names(Settings))
     return any(_secrets(value) if isinstance(value, dict) else key in names and value for key, value in table.items())
+
+
+def secret_names(shape: type[Section]) -> Iterator[str]:
+    """Name the keys that hold secrets, of all tables."""
+    for name, kind, text in fields(shape):
+        if SECRET in text:
+            yield name
+        if inner := section_of(kind):
+            yield from secret_names(inner)
 
 
 def version(argv: list[str]) -> str:

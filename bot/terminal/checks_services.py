@@ -15,6 +15,7 @@ from bot.embedded import find_server
 from bot.model.errors import GatewrightError
 from bot.terminal.checks import Finding, Place, Verdict, ask, failed, fine
 from bot.terminal.checks_machine import version
+from bot.terminal.offers import offers
 from bot.web.health import DURABLE, Readiness
 
 SECONDS: Final = 5.0
@@ -92,6 +93,9 @@ async def _who(place: Place) -> str:
 
 def models(place: Place) -> Iterator[Finding]:
     """See where the profile's strings lead, and whether keys and runtimes for them are here; no model is asked."""
+    if not (place.settings.providers or place.settings.endpoints) and (found := offers()):
+        yield fine("models", f"`run` takes {found[0].model}: {found[0].because}; a server needs [providers] of its own")
+        return
     profile: dict[str, str] = msgspec.structs.asdict(place.settings.profile)
     for model in dict.fromkeys(profile.values()):
         said, error = ask(place, ["models", "resolve", model, "--check"])
@@ -99,5 +103,5 @@ def models(place: Place) -> Iterator[Finding]:
         if error is None:
             yield fine("models", f"{phases}: {said}")
             continue
-        found = failed("models", error)
-        yield msgspec.structs.replace(found, words=f"{phases}: {found.words}")
+        problem = failed("models", error)
+        yield msgspec.structs.replace(problem, words=f"{phases}: {problem.words}")

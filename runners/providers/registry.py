@@ -62,7 +62,7 @@ def upstream(route: Route, settings: Settings) -> Upstream:
 
 
 def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
-    """Say in one line where a model string goes; `check` raises where settings or machine could not run it (no network)."""
+    """Say in one line where a model string goes; `check` raises where it could not run here; no network."""
     route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
     if check:
         create(route, settings)

@@ -16,13 +16,12 @@ from bot.model.errors import GatewrightError
 from runners.workspace import guest, staging, trees
 from runners.workspace.files import erase, give, passage
 from runners.workspace.git import Git, GitError
+from runners.workspace.letter import identity, letter
 from runners.workspace.mirror import Mirror
 from runners.workspace.patch import Caps, Finding, Patch, review
 from runners.workspace.remote import Remote
 
 BOT: Final = "Gatewright <gatewright@localhost>"
-IDENTITY: Final = re.compile(r"^(?P<name>[^<>\n\0]+) <(?P<email>[^<>\s\0]+)>$")
-TRAILER: Final = re.compile(r"^[A-Za-z][A-Za-z0-9-]*$")
 COMMIT: Final = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 REFSPEC: Final = re.compile(r"^[0-9a-f]{40,64}:refs/[^\s:~^?*\[\\]+$")
 BASE, HEAD = "refs/gatewright/base", "refs/gatewright/head"
@@ -291,23 +290,3 @@ class Worktree:
 
 def _whole(directory: Path) -> bool:
     return (directory / "tree").is_dir() and (directory / "git" / "HEAD").is_file()
-
-
-def letter(message: str, trailers: Mapping[str, str] | None) -> str:
-    """Join a commit message and its trailers; raise where one of them could pass for another."""
-    if "\0" in message or not message.strip():
-        raise GitError("GW-GIT-MESSAGE", "the commit message is empty or holds a NUL")
-    rows = []
-    for key, value in (trailers or {}).items():
-        if not TRAILER.match(key) or any(char in value for char in "\n\r\0"):
-            raise GitError("GW-GIT-MESSAGE", f"{key!r} is no trailer of one line")
-        rows.append(f"{key}: {value}\n")
-    return f"{message.strip()}\n" + (f"\n{''.join(rows)}" if rows else "")
-
-
-def identity(role: str, person: str) -> dict[str, str]:
-    """Turn `Name <mail>` into the environment that git reads."""
-    match = IDENTITY.match(person)
-    if match is None:
-        raise GitError("GW-GIT-IDENTITY", f"{person!r} is not of the form `Name <mail>`")
-    return {f"GIT_{role}_NAME": match["name"], f"GIT_{role}_EMAIL": match["email"]}

@@ -13,7 +13,6 @@ FILE_MAX = 360
 FUNCTION_MAX = 60
 LONGER = {
     "bot/audit/kinds.py": "a table: the closed list of record kinds, one struct each",
-    "bot/tasks/fold.py": "a table: what each record does to a task, one function each",
     "runners/workspace/worktree.py": "one class, whose parts share the trusted git directory",
 }
 

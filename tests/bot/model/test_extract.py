@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,13 @@ def test_the_document_is_found_whole(shape, document):
 
 def test_an_answer_without_a_document_is_left_for_the_parser_to_complain():
     assert extract("I cannot do that.") == "I cannot do that."
+
+
+@pytest.mark.parametrize("piece", ["```\n", "# \n", "```\n# \n", " \n", "~~~x\n", "```\n\n"])
+def test_a_hostile_answer_of_any_shape_is_read_in_a_moment(piece):
+    started = time.process_time()
+    extract(piece * (200_000 // len(piece)))
+    assert time.process_time() - started < 3  # a quadratic reading takes minutes
 
 
 @given(st.text("`~# \nmarkdown", max_size=200))

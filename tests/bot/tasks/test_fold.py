@@ -6,7 +6,8 @@ from bot.audit import kinds
 from bot.model.errors import Refused
 from bot.model.event import ForgeKind
 from bot.model.task import Gate, State, Step, Usage
-from bot.tasks.fold import LOST, fold
+from bot.tasks.attempts import LOST
+from bot.tasks.fold import fold
 from tests.bot.tasks.history import AGENT, COMMIT, SHA, History
 
 
@@ -135,4 +136,4 @@ def test_progress_and_pushes_are_shown_and_archived_separately():
     history.add("pushed", kinds.Pushed(3, "refs/gatewright/audit/42-k7f3qd", COMMIT, 7), AGENT)
     task = history.task
     assert (task.steps_done, task.steps_total, task.archived, task.branch) == (1, 4, 7, "")
-    assert SHA == task.source_sha256
+    assert task.source_sha256 == SHA

@@ -89,7 +89,8 @@ def test_used_up_rounds_open_a_draft_before_the_block_is_explained():
 
 
 def test_commands_are_acknowledged_and_refusals_answered_where_they_were_said():
-    history = History().say("status", event="42:100", answer=SHA).say("approve", accepted=False, event="9:101", answer=SHA)
+    history = History().say("status", event="42:100", answer=SHA)
+    history.say("approve", accepted=False, event="9:101", answer=SHA)
     writes = [need for need in wanted(history) if isinstance(need, Write) and need.heard]
     assert [(w.purpose, w.rev) for w in writes] == [
         (Purpose.REACT, 100),

@@ -11,7 +11,7 @@ import pytest
 from bot.forges.protocol import GitAccess
 from runners.workspace.git import GitError
 from runners.workspace.patch import Caps, Rule, review
-from runners.workspace.worktree import PatchRefused, Worktree, letter
+from runners.workspace.worktree import PatchRefused, Worktree
 from tests.runners.workspace.kit import OWNER, names, serve, sh
 
 ACCESS = GitAccess("x-access-token", "s3cr3t-tok3n", 0)
@@ -327,11 +327,3 @@ async def test_submodules_of_the_base_stay_as_they_are(mirror, work, source):
     made = await worktree.commit("step")
     await pushed(worktree, source, made.commit)
     assert f"160000 commit {'1' * 40}\tvendored" in source.git(f"ls-tree {made.commit}")
-
-
-@pytest.mark.parametrize(
-    ("message", "trailers"), [("", {}), ("a\0b", {}), ("a", {"Bad Key": "x"}), ("a", {"K": "x\nGatewright-Model: y"})]
-)
-def test_a_message_cannot_smuggle_trailers(message, trailers):
-    with pytest.raises(GitError, match="GW-GIT-MESSAGE"):
-        letter(message, trailers)

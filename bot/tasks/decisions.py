@@ -1,0 +1,126 @@
+"""The part of the fold that people move: drafts, approvals and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from bot.audit import kinds
+from bot.audit.record import Record
+from bot.model.task import Approval, Artifact, Gate, Heard, Profile, Request, State, Task
+from bot.tasks.machine import Signal
+from bot.tasks.moves import actor_of, move, ref, without
+
+
+def _spec_set(task: Task, record: Record, data: kinds.SpecSet) -> Task:
+    spec = Artifact(Gate.SPEC, data.rev, data.spec_sha256, ref(record, "text"), data.source)
+    task = replace(task, spec=spec, drafts=(*task.drafts, spec), feedback=())
+    task = without(task, Gate.SPEC, Gate.PLAN)
+    return task if data.source == "model" else move(task, Signal.EDITED)
+
+
+def _plan_set(task: Task, record: Record, data: kinds.PlanSet) -> Task:
+    plan = Artifact(Gate.PLAN, data.rev, data.plan_sha256, ref(record, "text"), data.source)
+    task = replace(task, plan=plan, drafts=(*task.drafts, plan), feedback=())
+    task = without(task, Gate.PLAN)
+    return task if data.source == "model" else move(task, Signal.EDITED)
+
+
+def _requested(task: Task, record: Record, data: kinds.ApprovalRequested) -> Task:
+    request = Request(Gate(data.what), data.rev, data.digest, record.ts)
+    return replace(task, requested=(*task.requested, request))
+
+
+def _approval(task: Task, record: Record, data: kinds.Approval) -> Task:
+    gate = Gate(data.what)
+    approval = Approval(gate, data.rev, data.digest, actor_of(record), data.permission, data.forge_ts)
+    return move(task, Signal.APPROVED, approvals=(*task.approvals, approval))
+
+
+def _withdrawn(task: Task, _: Record, data: kinds.ApprovalWithdrawn) -> Task:
+    return without(task, Gate(data.what))
+
+
+def _profile(task: Task, _: Record, data: kinds.ProfileSet) -> Task:
+    return replace(task, profile=Profile(data.spec, data.planning, data.coding, data.qa, data.qa_fixer))
+
+
+def _command(task: Task, record: Record, data: kinds.Command) -> Task:
+    heard = Heard(data.event_id, data.verb, data.accepted, actor_of(record), data.code, ref(record, "answer"))
+    task = replace(task, heard=(*task.heard, heard))
+    act = COMMANDS.get(data.verb)
+    return act(task, record) if data.accepted and act else task
+
+
+def _feedback(task: Task, record: Record) -> tuple[str, ...]:
+    words = ref(record, "argument")
+    return (*task.feedback, words) if words else task.feedback
+
+
+def _revise(task: Task, record: Record) -> Task:
+    back_to_spec = task.state is State.SPEC_REVIEW or (
+        task.state is State.BLOCKED and task.blocked_from in (State.RECEIVED, State.SPEC, State.SPEC_REVIEW)
+    )
+    task = without(_fresh(task), Gate.PLAN, Gate.CHANGE)
+    if back_to_spec or ref(record, "respecify"):
+        signal = Signal.REVISED if task.state is State.SPEC_REVIEW else Signal.RESPECIFIED
+        return without(move(task, signal, feedback=_feedback(task, record), plan=None), Gate.SPEC)
+    return move(task, Signal.REVISED, feedback=_feedback(task, record))
+
+
+def _fresh(task: Task) -> Task:
+    """Leave finished work behind: what follows a `revise` gets a new branch."""
+    if not task.head:
+        return task
+    stale = (*task.stale_pulls, task.pull.number) if task.pull else task.stale_pulls
+    return replace(
+        task,
+        generation=task.generation + 1,
+        head="",
+        source_sha256="",
+        branch="",
+        pull=None,
+        verdict=None,
+        rounds=0,
+        steps=(),
+        steps_done=0,
+        steps_total=0,
+        stale_pulls=stale,
+    )
+
+
+def _retry(task: Task, record: Record) -> Task:
+    back = task.blocked_from or State.SPEC
+    if back is State.PUBLISHING and task.verdict and not task.verdict.passed:
+        back = State.FIXING  # more QA rounds were asked for
+    return replace(
+        task, state=back, blocked_from=None, blocked_code="", blocked_blob="", lost=0, rounds=0,
+        feedback=_feedback(task, record),
+    )  # fmt: skip
+
+
+def _fix(task: Task, record: Record) -> Task:
+    task = without(task, Gate.CHANGE)
+    return move(task, Signal.FIX_ASKED, feedback=_feedback(task, record), rounds=0, blocked_from=None)
+
+
+COMMANDS: Final[Mapping[str, Callable[[Task, Record], Task]]] = {
+    "revise": _revise,
+    "retry": _retry,
+    "fix": _fix,
+    "reject": lambda task, _: move(task, Signal.REJECTED, close_reason="rejected"),
+    "cancel": lambda task, _: move(task, Signal.CANCELLED, close_reason="cancelled"),
+    "pause": lambda task, _: replace(task, paused=True),
+    "resume": lambda task, _: replace(task, paused=False),
+}
+DECISIONS: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
+    "spec.set": _spec_set,
+    "plan.set": _plan_set,
+    "approval.requested": _requested,
+    "approval": _approval,
+    "approval.withdrawn": _withdrawn,
+    "command": _command,
+    "profile.set": _profile,
+}

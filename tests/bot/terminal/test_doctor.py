@@ -1,0 +1,91 @@
+"""`gatewright doctor`, run whole: what it prints, what it advises, how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.settings_file import load
+from bot.terminal.checks import Finding, Verdict, fine
+from bot.terminal.doctor import doctor, findings, lines, tail
+
+WELL = """
+[server]
+data_dir = "{data}"
+[profile]
+planning = "sonnet"
+[providers.claude]
+api_key_file = "claude.key"
+[sandbox]
+mode = "none-i-accept-the-risk"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Settings of a machine on which nothing is wrong but that it has no sandbox."""
+    key = tmp_path / "claude.key"
+    key.write_text("sk-test")
+    key.chmod(0o600)
+    path = tmp_path / "gatewright.toml"
+    path.write_text(WELL.format(data=tmp_path / "data"))
+    return path
+
+
+def test_a_machine_that_is_well_ends_with_0(config, capsys):
+    assert doctor(config, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert "  ok    models      spec, planning, coding, qa, qa_fixer: sonnet -> Claude Agent SDK" in said
+    assert "  ok    redis       embedded: " in said
+    assert "0 failed" in said
+
+
+def test_running_without_a_sandbox_is_said_with_how_to_mend_it(config):
+    found = next(each for each in findings(config) if each.subject == "sandbox")
+    assert found.verdict is Verdict.WARN
+    assert "bwrap" in found.fix
+
+
+def test_programs_get_one_document(config, capsys):
+    assert doctor(config, as_json=True) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["schema"], about["ok"]) == ("gatewright/doctor/v1", True)
+    assert {each["subject"] for each in about["checks"]} == {
+        "settings", "redis", "git", "sandbox", "keys", "github", "models", "disk",
+    }  # fmt: skip
+
+
+def test_unusable_settings_end_the_check_and_name_the_key(tmp_path, capsys):
+    path = tmp_path / "gatewright.toml"
+    path.write_text('[sandbox]\nmod = "bwrap"\n')
+    assert doctor(path, as_json=False) == 1
+    said = capsys.readouterr().out
+    assert "there is no setting 'sandbox.mod'" in said
+    assert "did you mean 'sandbox.mode'?" in said
+    assert "redis" not in said
+
+
+def test_the_settings_file_may_be_named_by_the_environment(config, monkeypatch, capsys):
+    monkeypatch.setenv("GATEWRIGHT_CONFIG", str(config))
+    assert doctor(None, as_json=False) == 0
+    assert str(config) in capsys.readouterr().out
+
+
+def test_one_failure_makes_the_end_a_failure(config, tmp_path, capsys):
+    (tmp_path / "claude.key").write_text("")
+    assert load(config).providers["claude"].api_key == ""
+    assert doctor(config, as_json=False) == 1
+    assert "GW-MODEL-KEY-MISSING" in capsys.readouterr().out
+
+
+def test_what_to_do_stands_below_what_is_wrong():
+    finding = Finding(Verdict.FAIL, "git", "too old", "2.31 is needed", "install\nanother")
+    assert lines(finding) == (
+        "  FAIL  git         too old\n        why   2.31 is needed\n        fix   install\n              another\n"
+    )
+
+
+def test_the_last_line_counts():
+    assert "1 checks passed, 0 warned, 1 failed." in tail([fine("a", "b"), Finding(Verdict.FAIL, "c", "d")])
