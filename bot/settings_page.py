@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from bot.settings import Section, Settings
-from bot.settings_file import SECRET, fields, section_of
+from bot.settings_file import FILE, SECRET, fields, section_of
 
 MASK: Final = "***"
 HEAD: Final = """# Configuration
@@ -39,8 +39,18 @@ def show(settings: Settings, *, as_json: bool = False) -> int:
 
 def schema() -> int:
     """Print the JSON schema of gatewright.toml."""
-    sys.stdout.write(json.dumps(msgspec.json.schema(Settings), indent=2) + "\n")
+    sys.stdout.write(schema_text())
     return 0
+
+
+def schema_text() -> str:
+    """Write config/gatewright.schema.json: the shape of the settings, and `..._file` beside every secret."""
+    found = msgspec.json.schema(Settings)
+    for table in found["$defs"].values():
+        known = table.get("properties", {})
+        secrets = [name for name, about in known.items() if SECRET in about.get("description", "")]
+        known.update({name + FILE: {"type": "string", "description": f"File that holds {name}"} for name in secrets})
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **found}, indent=2) + "\n"
 
 
 def page() -> str:
