@@ -13,9 +13,9 @@ from bot.model.documents import parse_plan, parse_spec, plan_json
 from bot.model.errors import GatewrightError
 from bot.model.evidence import QaReport
 from bot.model.order import Order
+from bot.model.qa_document import render_qa
 from bot.model.task import Step
 from runners.names import Names
-from runners.quality.report import render
 from runners.quality.trace import Work, trace
 
 
@@ -49,7 +49,7 @@ def documents(order: Order, blobs: Blobs, work: Sequence[Work]) -> dict[str, byt
     found |= {"plan.md": plan_text, "plan.json": plan_json(plan)}
     report = msgspec.json.decode(blobs.get(order.verdict_blob), type=QaReport) if order.verdict_blob else None
     if report is not None:
-        found["qa.md"] = render(report, spec).encode()
+        found["qa.md"] = render_qa(report, spec).encode()
     if order.head:
         found["trace.json"] = trace(order.task, spec, plan, work, report)
     return found

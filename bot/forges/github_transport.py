@@ -34,9 +34,14 @@ REPEATABLE: Final = frozenset({"GET", "PUT", "PATCH", "DELETE"})  # a POST may h
 
 @dataclass(frozen=True)
 class Pace:
-    """How patiently to ask; all in seconds. `write_gap` is GitHub's advice for writes that notify people."""
+    """How patiently to ask; all in seconds.
+
+    `write_gap` is GitHub's advice for many writes that notify people, on average; `burst` may follow each other at once
+    after a quiet time, so that a first draft need not wait for the progress comment before it.
+    """
 
     write_gap: float = 1.0
+    burst: int = 2
     tries: int = 3
     backoff: float = 0.5
     patience: float = 10.0  # longest rate-limit wait that is sat out in place
@@ -83,7 +88,7 @@ class Transport(GitHubAPI):
         self._pace = pace
         self._clock = clock
         self._writing = asyncio.Lock()
-        self._notified = float("-inf")
+        self._due = float("-inf")  # when the next write that notifies people keeps to the average
         self._closed_until: dict[str, float] = {}
 
     async def send(self, request: Request, bearer: Bearer) -> Any:
@@ -104,15 +109,15 @@ class Transport(GitHubAPI):
 
     @asynccontextmanager
     async def _turn(self, request: Request) -> AsyncIterator[None]:
-        """Take turns for writes, with the gap between those that notify people."""
+        """Take turns for writes; those that notify people keep to their pace."""
         async with self._writing:
             if request.notifies:
-                await self.sleep(self._notified + self._pace.write_gap - monotonic())
+                await self.sleep(self._due - self._pace.write_gap * (self._pace.burst - 1) - monotonic())
             try:
                 yield
             finally:
                 if request.notifies:
-                    self._notified = monotonic()
+                    self._due = max(self._due, monotonic()) + self._pace.write_gap
 
     async def _follow(self, request: Request, bearer: Bearer) -> Any:
         url, parts = request.url, dict(request.parts)

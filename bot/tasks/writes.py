@@ -18,6 +18,7 @@ from bot.model.task import Gate, Heard, State, Task
 from bot.reports.problems import problem
 from bot.reports.views import Subject
 from bot.reports.words import Words
+from bot.tasks.binding import binding
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.index import Index
@@ -233,6 +234,7 @@ class Writer:
             plan=parse_plan(self._text(task.plan.commitment), spec),
             qa=msgspec.json.decode(self.desk.blobs.get(report), type=QaReport) if report else None,
             now_ms=self.desk.clock(),
+            digest=binding(task, Gate.CHANGE, self.desk.settings.server.instance).digest(),
             subject=self._subject(task),
         )
 

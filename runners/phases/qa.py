@@ -9,10 +9,10 @@ import msgspec
 from bot.model.documents import parse_spec
 from bot.model.errors import GatewrightError
 from bot.model.evidence import CheckRun, CriterionVerdict, Met, QaReport, Spec
+from bot.model.qa_document import render_qa
 from runners.phases.protocol import Bench, Made, prompt, texts
 from runners.providers.protocol import Access
 from runners.quality.detect import READ, Checks, detect
-from runners.quality.report import render
 from runners.quality.run import run_checks
 
 EVIDENCE: Final = 2_000  # characters of evidence for one criterion
@@ -39,7 +39,7 @@ async def run(bench: Bench) -> Made | None:
         "criteria": len(report.criteria),
         "met": sum(verdict.met is Met.MET for verdict in report.criteria),
     }
-    blobs = {"report": content, "qa.md": render(report, spec).encode()}
+    blobs = {"report": content, "qa.md": render_qa(report, spec).encode()}
     bench.recorder.record("qa.verdict", data, outcome="ok" if report.passed else "fail", blobs=blobs)
     return made
 

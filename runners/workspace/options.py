@@ -35,6 +35,7 @@ ENV: Final = {
     "USER": "agent",
     "LOGNAME": "agent",
     "SHELL": "/bin/bash",
+    "PYTHONDONTWRITEBYTECODE": "1",  # what tools leave behind must not become part of the change
 }
 
 
