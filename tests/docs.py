@@ -19,8 +19,8 @@ CLI_HEAD: Final = """# Command line
 <!-- Made from bot/cli.py by `make docs`; a test compares. -->
 
 Results go to stdout, everything else to stderr. `--json` prints one JSON document; its `schema` names its form. Without
-a terminal nothing prompts and nothing approves, save `demo`, which says so. `--config FILE` names the settings file, else
-the variable `GATEWRIGHT_CONFIG` does: [configuration.md](configuration.md).
+a terminal nothing prompts and nothing approves, save `demo`, which says so. `--config FILE` names the settings file,
+else the variable `GATEWRIGHT_CONFIG` does: [configuration.md](configuration.md).
 
 | exit | means |
 |:--|:--|
@@ -60,10 +60,7 @@ def _verbs(command: Any, name: str) -> Iterator[str]:
 
 
 def _spelled(option: Any) -> str:
-    if option.is_flag:
-        return str(option.opts[0])
-    kind = option.type.name if option.type.name == "path" else option.opts[0].lstrip("-")
-    return f"{option.opts[0]} {kind.upper()}"
+    return option.opts[0] if option.is_flag else f"{option.opts[0]} {option.opts[0].lstrip('-').upper()}"
 
 
 def _wrapped(words: list[str]) -> str:

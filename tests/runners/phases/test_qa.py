@@ -39,7 +39,7 @@ async def test_checks_by_exit_code_and_criteria_by_the_model_make_the_verdict(st
     report = msgspec.json.decode(reports.blob("qa.verdict", "report"), type=QaReport)
     assert report.passed
     assert report.checks[0].command == "python3 -m unittest"
-    assert reports.blob("qa.verdict", "qa.md").startswith("# QA report, round 1\n\n**Passed** on commit")
+    assert reports.blob("qa.verdict", "qa.md").startswith("# QA report, round 1: passed\n")
 
 
 async def test_a_failing_check_fails_the_round_whatever_the_model_says(stage: Stage) -> None:
