@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
@@ -28,14 +29,19 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     named = env.get("GATEWRIGHT_CONFIG", "")
     path = path or (Path(named) if named else None)
     table = _read(path) if path else {}
-    _overlay(table, env)
     where = str(path) if path else "the environment"
     _check(table, Settings, (), where)
+    _overlay(table, env)
+    _check(table, Settings, (), "the environment")
     _secrets(table, Settings, (), path.parent if path else Path())
     try:
         return msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise UsageError("GW-SETTINGS-VALUE", f"a setting in {where} is not usable", why=str(error)) from None
+        why, _, place = str(error).partition(" - at `$.")
+        raise UsageError(
+            "GW-SETTINGS-VALUE", f"the setting {place.rstrip('`') or 'itself'} (in {where}) is not usable", why=why,
+            fix="`gatewright config schema` and docs/configuration.md say what each key takes",
+        ) from None  # fmt: skip
 
 
 def data_dir(settings: Settings, env: Mapping[str, str] | None = None) -> Path:
@@ -43,8 +49,30 @@ def data_dir(settings: Settings, env: Mapping[str, str] | None = None) -> Path:
     env = os.environ if env is None else env
     if settings.server.data_dir:
         return Path(settings.server.data_dir).expanduser()
-    base = env.get("XDG_STATE_HOME", "")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "gatewright"
+    if base := env.get("XDG_STATE_HOME", ""):
+        return Path(base) / "gatewright"
+    try:
+        home = Path(env["HOME"]) if env.get("HOME") else Path.home()
+    except RuntimeError:  # a numeric user in a container has neither
+        raise UsageError(
+            "GW-DATA-DIR", "there is no place for Gatewright's state", why="this user has no home directory",
+            fix="set [server] data_dir, or GATEWRIGHT_SERVER__DATA_DIR",
+        ) from None  # fmt: skip
+    return home / ".local" / "state" / "gatewright"
+
+
+def make_dir(path: Path) -> Path:
+    """Make a private state directory unless it is there; raises UsageError where this user may not."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UsageError(
+            "GW-DATA-DIR", f"{path} cannot hold Gatewright's state", why=error.strerror or str(error),
+            fix="set [server] data_dir, or GATEWRIGHT_SERVER__DATA_DIR, to a directory that you may write",
+        ) from None  # fmt: skip
+    return path
 
 
 def _read(path: Path) -> Table:
@@ -52,7 +80,10 @@ def _read(path: Path) -> Table:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
-            "GW-SETTINGS-READ", f"cannot read {path}", why=error.strerror or str(error), fix="name it with --config"
+            "GW-SETTINGS-READ",
+            f"cannot read {path}",
+            why=error.strerror or str(error),
+            fix="name the file with --config or GATEWRIGHT_CONFIG",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("GW-SETTINGS-TOML", f"{path} is not valid TOML", why=str(error)) from None
@@ -69,10 +100,29 @@ def _overlay(table: Table, env: Mapping[str, str]) -> None:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 raise UsageError("GW-SETTINGS-VALUE", f"{name} names a key below something that is no table")
-        place[key] = _value(value)
+        # One of a secret and its file wins: the environment's.
+        place.pop(key.removesuffix(FILE) if key.endswith(FILE) else key + FILE, None)
+        place[key] = _value(value, is_text=_kind_at((*path, key)) is str)
 
 
-def _value(text: str) -> Any:
+def _kind_at(path: Sequence[str]) -> Any:
+    """Find the type of a key; None where there is no such key."""
+    shape: type[Section] | None = Settings
+    names = list(path)
+    while names and shape is not None:
+        kind = {name: kind for name, kind, _ in fields(shape)}.get(names.pop(0))
+        shape = section_of(kind)
+        if shape is not None and shape is not kind and names:
+            names.pop(0)  # the name a person gave to one table of many
+        if not names:
+            return kind
+    return None
+
+
+def _value(text: str, *, is_text: bool) -> Any:
+    """Read a value as TOML writes it; a text needs no quotes, so that `0123` may be a token."""
+    if is_text and not text.startswith(('"', "'")):
+        return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -132,20 +182,29 @@ def _secrets(table: Table, shape: type[Section], path: tuple[str, ...], base: Pa
     """Replace every `..._file` by what the file holds, relative to the settings file."""
     for name, kind, text in fields(shape):
         if SECRET in text and (file := table.pop(name + FILE, None)) is not None:
-            table[name] = _secret(base / Path(file).expanduser(), kind, ".".join((*path, name)))
+            here = ".".join((*path, name))
+            if name in table or not isinstance(file, str):
+                why = f"{here} is set as well" if name in table else "it names no file"
+                raise UsageError("GW-SETTINGS-SECRET", f"the setting {here}{FILE} cannot be followed", why=why)
+            table[name] = _secret(base / Path(file).expanduser(), kind, here)
         inner = section_of(kind)
         below = table.get(name)
         if inner is None or not isinstance(below, dict):
             continue
-        for each in [below] if inner is kind else [v for v in below.values() if isinstance(v, dict)]:
-            _secrets(each, inner, (*path, name), base)
+        tables = (
+            {(): below} if inner is kind else {(key,): each for key, each in below.items() if isinstance(each, dict)}
+        )
+        for place, each in tables.items():
+            _secrets(each, inner, (*path, name, *place), base)
 
 
 def _secret(path: Path, kind: Any, name: str) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            "GW-SETTINGS-SECRET", f"cannot read the file of {name}: {path}", why=error.strerror or str(error)
-        ) from None
+            "GW-SETTINGS-SECRET", f"cannot read the file of {name}: {path}",
+            why=getattr(error, "strerror", None) or str(error),
+            fix=f"correct {name}{FILE}; its path counts from the folder of the settings file",
+        ) from None  # fmt: skip
     return text.strip() if kind is str else [line for line in text.splitlines() if line.strip()]

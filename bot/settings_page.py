@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, Final, get_args
@@ -13,6 +14,8 @@ from bot.settings import Section, Settings
 from bot.settings_file import FILE, SECRET, fields, section_of
 
 MASK: Final = "***"
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 HEAD: Final = """# Configuration
 
 <!-- Made from bot/settings.py by `make docs`; a test compares. -->
@@ -88,17 +91,28 @@ def _masked(table: dict[str, Any], shape: type[Section]) -> dict[str, Any]:
         elif inner is not None:
             shown[name] = {key: _masked(each, inner) for key, each in value.items()}
         else:
-            shown[name] = MASK if SECRET in text and value else value
+            shown[name] = _mask(value) if SECRET in text and value else value
     return shown
 
 
+def _mask(value: Any) -> Any:
+    return MASK if isinstance(value, str) else [MASK] * len(value)
+
+
 def _lines(path: str, table: dict[str, Any]) -> Iterator[str]:
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict) or not value}
+    plain = {
+        key: value for key, value in table.items() if value is not None and not (isinstance(value, dict) and value)
+    }
     if plain:
         yield f"[{path}]"
         for key, value in plain.items():
-            yield f"{key} = {json.dumps(value)}"
+            yield f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}"
         yield ""
     for key, value in table.items():
         if isinstance(value, dict) and value:
-            yield from _lines(f"{path}.{key}", value)
+            yield from _lines(f"{path}.{_key(key)}", value)
+
+
+def _key(name: str) -> str:
+    """Quote the key of a person's own, such as the model `gpt-4.1`."""
+    return name if BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)

@@ -16,7 +16,8 @@ from bot.model.errors import Unavailable
 from bot.model.event import ForgeKind
 from runners.names import ACCESS_SECONDS, WAKE, Names
 
-POLL: Final = 0.05  # seconds
+POLL: Final = 0.005  # seconds before the first look, twice as long before each next one
+POLL_MOST: Final = 0.1
 
 
 class Signer(Protocol):
@@ -55,12 +56,13 @@ class Access:
         return msgspec.json.decode(opened, type=GitAccess | None)
 
     async def _answer(self, number: int) -> bytes:
-        deadline = time.monotonic() + ACCESS_SECONDS
+        deadline, pause = time.monotonic() + ACCESS_SECONDS, POLL
         while time.monotonic() < deadline:
             sealed = await self._redis.getdel(self._names.answer(number))
             if sealed:
                 return sealed if isinstance(sealed, bytes) else sealed.encode()
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, POLL_MOST)
         raise Unavailable(
             "GW-ACCESS-TIMEOUT",
             f"control gave no access to the repository within {ACCESS_SECONDS} s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
@@ -20,6 +22,7 @@ from bot.model.errors import Refused, UsageError
 from bot.model.task import TASK_ID
 from bot.settings import Settings
 from runners import handover, job, process
+from runners.providers import registry
 
 FUNCTION: Final = "runners.job.run"
 LONGEST_JOB: Final = 24 * 3600  # seconds
@@ -109,6 +112,8 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
     )
     worker.swept_user = user
     worker.log_result_lifespan = False
+    registry.preload(set(msgspec.structs.astuple(settings.profile)), settings)
+    gc.freeze()  # work-horses share what is there now, and need not look through it
     worker.work(burst=burst, logging_level="WARNING")
 
 

@@ -36,6 +36,7 @@ class Hearing:
     role: Role
     me: Actor
     event_id: str
+    head: str = ""  # of a change: the commit that a review was about, or the one that its page shows
 
     @property
     def words(self) -> Words:
@@ -134,7 +135,14 @@ def _approve(hearing: Hearing, command: Command) -> tuple[Draft, ...]:
 def _check_order(hearing: Hearing, gate: Gate, rev: int, *, is_exact: bool) -> None:
     """Refuse an approval made before its draft was shown; ids on a forge grow, clocks may disagree."""
     if gate is Gate.CHANGE:
-        return  # bound to the head of the change, which the reviewer's own page shows
+        if hearing.head != hearing.task.head:
+            raise Refused(
+                "GW-APPROVE-OTHER-HEAD",
+                f"this is about commit {hearing.head[:12] or 'unknown'}, and {hearing.task.head[:12]} is what QA passed",
+                why="somebody pushed to the branch, or the review was of an earlier state",
+                fix=f"put the branch back to {hearing.task.head[:12]}, or have your commits judged with `fix`",
+            )
+        return
     shown = hearing.task.posted.get(f"gate.{gate.value}:{rev}", "")
     if not shown:
         raise Refused("GW-APPROVE-NOT-ASKED", f"the {gate.value} has not been shown yet", fix="wait for its comment")

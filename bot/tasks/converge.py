@@ -56,7 +56,8 @@ async def _converge(desk: Desk, index: Index, book: Book) -> None:
 
 
 def _rules(desk: Desk) -> Rules:
-    return Rules(desk.settings.budget.qa_rounds, desk.settings.policy.gate_days)
+    settings = desk.settings
+    return Rules(settings.budget.qa_rounds, settings.policy.gate_days, settings.server.instance)
 
 
 async def _meet(desk: Desk, book: Book, writer: Writer, need: Need) -> None:

@@ -15,8 +15,9 @@ from bot.audit.chain import Link
 from bot.model.errors import Superseded
 from bot.tasks.plain import raw, text
 
-LEASE_MS: Final = 30_000
-RENEW_S: Final = 10.0
+LEASE_MS: Final = 15_000
+RENEW_S: Final = 5.0
+WAIT_S: Final = 20.0  # longer than a lease: what a killed control held is free before anybody gives up
 
 # One step for Redis: nothing is appended unless the lease is ours and the head is where we think it is.
 APPEND: Final = """
@@ -73,7 +74,7 @@ class Journals:
         return text(value) or "0"
 
     @contextlib.asynccontextmanager
-    async def lease(self, task: str, wait_s: float = 20.0) -> AsyncIterator[Lease]:
+    async def lease(self, task: str, wait_s: float = WAIT_S) -> AsyncIterator[Lease]:
         """Hold the one lease of a task; raise Superseded when another replica keeps it for too long."""
         lease = Lease(task, secrets.token_hex(16))
         key = f"gw:lease:{task}"

@@ -10,6 +10,7 @@ import msgspec
 
 from bot.model.event import ForgeKind
 from bot.model.task import Gate, Heard, State, Step, Task
+from bot.tasks.binding import binding
 
 DAY_MS: Final = 86_400_000
 MOST_COMMANDS: Final = 16  # commands of one comment that are heard
@@ -22,10 +23,13 @@ class Purpose(StrEnum):
     PROGRESS_EDIT = "progress.edit"
     SPEC_GATE = "gate.spec"
     PLAN_GATE = "gate.plan"
+    SPEC_AGAIN = "gate.spec.again"
+    PLAN_AGAIN = "gate.plan.again"
     SPEC_FOLD = "fold.spec"
     PLAN_FOLD = "fold.plan"
     REACT = "react"
     REPLY = "reply"
+    REVIEW_REPLY = "reply.review"  # reviews have ids of their own, which comments may have too
     BLOCKED = "blocked"
     CLOSED = "closed"
     PULL = "pull"
@@ -88,7 +92,10 @@ STEP_OF: Final = {
     State.FIXING: Step.QA_FIXER,
     State.PUBLISHING: Step.PUBLISH,
 }
-GATES: Final = {Gate.SPEC: (Purpose.SPEC_GATE, Purpose.SPEC_FOLD), Gate.PLAN: (Purpose.PLAN_GATE, Purpose.PLAN_FOLD)}
+GATES: Final = {
+    Gate.SPEC: (Purpose.SPEC_GATE, Purpose.SPEC_AGAIN, Purpose.SPEC_FOLD),
+    Gate.PLAN: (Purpose.PLAN_GATE, Purpose.PLAN_AGAIN, Purpose.PLAN_FOLD),
+}
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -96,6 +103,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     qa_rounds: int = 3
     gate_days: int = 14
+    instance: str = ""
 
 
 def needs(task: Task, rules: Rules, now_ms: int) -> tuple[Need, ...]:
@@ -127,17 +135,12 @@ def _at_gate(task: Task, gate: Gate, rules: Rules, now_ms: int) -> Iterator[Need
     asked = task.asked(gate)
     artifact = task.artifact(gate)
     rev = artifact.rev if artifact else task.generation
-    stale = asked is None or asked.rev != rev or (gate is Gate.CHANGE and _head_moved(task))
-    if stale:
+    if asked is None or asked.digest != binding(task, gate, rules.instance).digest():
         yield Ask(gate, rev)
-    elif asked and now_ms - asked.at_ms > rules.gate_days * DAY_MS:
+    elif now_ms - asked.at_ms > rules.gate_days * DAY_MS:
         yield Close(State.EXPIRED, f"nobody decided at the {gate.value} gate within {rules.gate_days} days")
     elif gate is Gate.CHANGE and task.origin.repo.forge is ForgeKind.LOCAL and task.approval(gate):
         yield Close(State.DONE, "approved")
-
-
-def _head_moved(task: Task) -> bool:
-    return task.pull is not None and task.pull.head != task.head
 
 
 def _archive_given_up(task: Task) -> bool:
@@ -158,8 +161,8 @@ def _writes(task: Task) -> Iterator[Write]:
 
 def _wanted(task: Task) -> Iterator[Write]:
     yield from _change_writes(task)
-    for gate, (show, fold) in GATES.items():
-        yield from _gate_writes(task, gate, show, fold)
+    for gate in GATES:
+        yield from _gate_writes(task, gate)
     for heard in task.heard:
         yield from _answers(heard)
     if task.state is State.BLOCKED and not (published(task) and task.pull is None):
@@ -181,29 +184,43 @@ def _change_writes(task: Task) -> Iterator[Write]:
         yield Write(Purpose.PULL_CLOSE, generation)
 
 
-def _gate_writes(task: Task, gate: Gate, show: Purpose, fold: Purpose) -> Iterator[Write]:
+def _gate_writes(task: Task, gate: Gate) -> Iterator[Write]:
+    show, again, fold = GATES[gate]
     revs = [r.rev for r in task.requested if r.gate is gate]
-    for rev in revs[:-1]:
+    for rev in sorted({*revs} - {*revs[-1:]}):
         if f"{show.value}:{rev}" in task.posted:
             yield Write(fold, rev)
     if revs and task.state.gate is gate:
         yield Write(show, revs[-1])
+        if revs.count(revs[-1]) > 1:  # asked anew about the same draft, because something else that is bound changed
+            yield Write(again, len(revs))
 
 
 def _answers(heard: Heard) -> Iterator[Write]:
-    comment, index = source(heard.event_id)
-    if not comment:
-        return  # a review or a terminal: nothing to react to
-    if heard.accepted:
-        yield Write(Purpose.REACT, comment, heard)
+    said = source(heard.event_id)
+    if not said.id:
+        return
+    if heard.accepted and not said.is_review:  # a review takes no reaction
+        yield Write(Purpose.REACT, said.id, heard)
     if heard.answer:
-        yield Write(Purpose.REPLY, comment * MOST_COMMANDS + index, heard)
+        purpose = Purpose.REVIEW_REPLY if said.is_review else Purpose.REPLY
+        yield Write(purpose, said.id * MOST_COMMANDS + said.index, heard)
 
 
-def source(event_id: str) -> tuple[int, int]:
-    """Split `<issue>:<comment>#<n>` into the comment's id (0 where there is none) and the command's place in it."""
-    comment, _, index = event_id.partition(":")[2].partition("#")
-    return (int(comment) if comment.isdigit() else 0, int(index) if index.isdigit() else 0)
+class Source(msgspec.Struct, frozen=True):
+    """Where a command was said: in which comment or review (0: neither), and in which place of it."""
+
+    id: int
+    index: int
+    is_review: bool
+
+
+def source(event_id: str) -> Source:
+    """Read `<issue>:<comment>#<n>` or `<change>:r<review>#<n>`."""
+    said, _, index = event_id.partition(":")[2].partition("#")
+    number = said.removeprefix("r")
+    is_known = number.isdigit()
+    return Source(int(number) if is_known else 0, int(index) if index.isdigit() else 0, said.startswith("r"))
 
 
 def published(task: Task) -> int:

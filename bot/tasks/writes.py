@@ -130,23 +130,33 @@ class Writer:
 
     async def gate(self, task: Task, write: Write) -> str:
         """Ask for a decision."""
-        gate = Gate.SPEC if write.purpose is Purpose.SPEC_GATE else Gate.PLAN
+        return await self._comment(task, self._gate_body(task, SHOWS[write.purpose]))
+
+    async def gate_again(self, task: Task, write: Write) -> str:
+        """Show the digest that counts now in the comment that asked before."""
+        gate = SHOWS[write.purpose]
+        body = self._gate_body(task, gate)
+        artifact = task.artifact(gate)
+        comment = task.posted[f"gate.{gate.value}:{artifact.rev if artifact else 0}"]
+        await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
+        return comment
+
+    def _gate_body(self, task: Task, gate: Gate) -> str:
         artifact, asked = task.artifact(gate), task.asked(gate)
         if artifact is None or asked is None:
             raise GatewrightError("GW-GATE-EMPTY", f"there is no {gate.value} to show")
         before = task.draft(gate, artifact.rev - 1)
-        body = self.words.gate(
+        return self.words.gate(
             task,
             gate,
             self._text(artifact.commitment),
             asked.digest,
             asked.at_ms + self.desk.settings.policy.gate_days * DAY_MS,
-            rev=write.rev,
+            rev=artifact.rev,
             spec_text=self._text(task.spec.commitment) if task.spec else "",
             previous_text=self._text(before.commitment) if before else "",
             subject=self._subject(task),
         )
-        return await self._comment(task, body)
 
     async def fold(self, task: Task, write: Write) -> str:
         """Fold the comment of a draft that was replaced."""
@@ -160,7 +170,7 @@ class Writer:
     async def react(self, task: Task, write: Write) -> str:
         """Show that a command was taken up."""
         heard = _heard(write)
-        number, comment = int(heard.event_id.partition(":")[0]), source(heard.event_id)[0]
+        number, comment = int(heard.event_id.partition(":")[0]), source(heard.event_id).id
         await self.forge.react(task.origin.repo, number, comment, "eyes")
         return str(comment)
 
@@ -250,11 +260,18 @@ def _still(body: str) -> str:
     return "\n".join(line for line in body.splitlines() if "Last change" not in line and "running" not in line)
 
 
+SHOWS: Final = {
+    Purpose.SPEC_GATE: Gate.SPEC,
+    Purpose.PLAN_GATE: Gate.PLAN,
+    Purpose.SPEC_AGAIN: Gate.SPEC,
+    Purpose.PLAN_AGAIN: Gate.PLAN,
+}
 MARKED: Final = {
     Purpose.PROGRESS: "progress",
     Purpose.SPEC_GATE: "gate.spec",
     Purpose.PLAN_GATE: "gate.plan",
     Purpose.REPLY: "reply",
+    Purpose.REVIEW_REPLY: "reply",
     Purpose.BLOCKED: "blocked",
     Purpose.CLOSED: "closed",
 }
@@ -262,10 +279,13 @@ WRITING: Final[dict[Purpose, Writing]] = {
     Purpose.PROGRESS: Writer.first_progress,
     Purpose.SPEC_GATE: Writer.gate,
     Purpose.PLAN_GATE: Writer.gate,
+    Purpose.SPEC_AGAIN: Writer.gate_again,
+    Purpose.PLAN_AGAIN: Writer.gate_again,
     Purpose.SPEC_FOLD: Writer.fold,
     Purpose.PLAN_FOLD: Writer.fold,
     Purpose.REACT: Writer.react,
     Purpose.REPLY: Writer.reply,
+    Purpose.REVIEW_REPLY: Writer.reply,
     Purpose.BLOCKED: Writer.blocked,
     Purpose.CLOSED: Writer.closed,
     Purpose.PULL: Writer.open_pull,

@@ -43,12 +43,12 @@ def findings(config: Path | None) -> Iterator[Finding]:
     """Check the settings, and with them everything else; without usable settings there is nothing to check."""
     try:
         settings = load(config)
+        place = Place(settings, config, data_dir(settings))
     except GatewrightError as error:
         yield failed("settings", error)
         return
     count = sum(name.startswith(PREFIX) and "__" in name and name not in NOT_KEYS for name in os.environ)
     yield fine("settings", f"usable; {count} from the environment")
-    place = Place(settings, config, data_dir(settings))
     for check in CHECKS:
         yield from check(place)
 

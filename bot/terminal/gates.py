@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
-import subprocess
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from bot.model.approval import SHOWN
+from bot.model.approval import SHOWN, matches
 from bot.model.errors import GatewrightError
 from bot.model.task import Gate, Task
+from bot.terminal.screen import Kind
 
-CHOICES: Final = "(v)iew  (a)pprove  (r)evise  (e)dit  re(j)ect"
-CHANGE_CHOICES: Final = "(v)iew diff  (a)pprove  (f)ix  re(j)ect"
+CHOICES: Final = {"v": "(v)iew", "a": "(a)pprove", "r": "(r)evise", "e": "(e)dit", "j": "re(j)ect"}
+CHANGE_CHOICES: Final = {"v": "(v)iew diff", "a": "(a)pprove", "f": "(f)ix", "j": "re(j)ect"}
+WORDS: Final = {
+    "v": "v", "view": "v", "view diff": "v", "a": "a", "approve": "a", "r": "r", "revise": "r", "e": "e", "edit": "e",
+    "j": "j", "reject": "j", "f": "f", "fix": "f",
+}  # fmt: skip
+NEEDS_MODEL: Final = frozenset("ref")  # answers after which something new has to be written
+ONE_COURSE: Final = (
+    "Recorded answers know one course only: they cannot write anything new. With a model of yours this works: "
+    "gatewright demo --model MODEL. Here you can view, approve or reject."
+)
 
 
 class Decider(Protocol):
     """Whoever decides; None means that nobody can be asked now."""
 
+    name: str  # as in `approved by ...`
     is_person: bool
 
-    def decide(self, task: Task, gate: Gate, text: str) -> str | None:
+    async def decide(self, task: Task, gate: Gate, text: str) -> str | None:
         """Answer with a command, or None to stop and wait."""
+
+
+class Asking(Protocol):
+    """The part of a screen that a person answers at."""
+
+    async def ask(self, question: str) -> str | None:
+        """Ask one question; None at the end of input."""
+
+    def show(self, text: str, kind: Kind = "markdown") -> None:
+        """Show a long text."""
+
+    def detail(self, words: str) -> None:
+        """Say something below the question."""
 
 
 def approve(task: Task, gate: Gate) -> str:
@@ -38,94 +65,116 @@ class Itself:
 
     is_person = False
 
-    def decide(self, task: Task, gate: Gate, text: str) -> str | None:  # noqa: ARG002 - nothing is read
+    def __init__(self, name: str = "itself (--yes)") -> None:
+        self.name = name
+
+    async def decide(self, task: Task, gate: Gate, text: str) -> str | None:  # noqa: ARG002 - nothing is read
         """Approve."""
         return approve(task, gate)
 
 
-class Nobody:
-    """Approve only what was named beforehand: there is no terminal to ask at."""
+class Beforehand:
+    """Approve the digests that were given beforehand; whatever else comes, ask `then`, if there is anybody."""
 
     is_person = False
 
-    def __init__(self, approved: dict[str, str]) -> None:
-        self._approved = approved
+    def __init__(self, approved: dict[str, str], then: Decider | None = None) -> None:
+        self._approved = dict(approved)
+        self._then = then
+        self.name = "you" if then else "you, beforehand"
 
-    def decide(self, task: Task, gate: Gate, text: str) -> str | None:  # noqa: ARG002 - the digest is the text
+    async def decide(self, task: Task, gate: Gate, text: str) -> str | None:
         """Approve the digest that was given for this gate, if it is the one in force."""
-        wanted = self._approved.pop(gate.value, "").lower()
         asked = task.asked(gate)
-        if wanted and asked and asked.digest.startswith(wanted) and len(wanted) >= SHOWN:
+        if asked and matches(self._approved.get(gate.value, ""), asked.digest):
             return approve(task, gate)
-        return None
+        self.is_person = self._then is not None
+        return await self._then.decide(task, gate, text) if self._then else None
 
 
 class Person:
-    """Ask at the terminal; Enter alone repeats the question."""
+    """Ask at the terminal; nothing but a whole word or its letter counts, Enter alone repeats the question."""
 
+    name = "you"
     is_person = True
 
-    def __init__(self, screen: Asking) -> None:
+    def __init__(self, screen: Asking, *, is_recorded: bool = False) -> None:
         self._screen = screen
+        self._is_recorded = is_recorded
+        self._drafts: dict[tuple[Gate, int], str] = {}
 
-    def decide(self, task: Task, gate: Gate, text: str) -> str | None:
+    async def decide(self, task: Task, gate: Gate, text: str) -> str | None:
         """Ask until there is an answer; None at the end of input."""
+        choices = CHANGE_CHOICES if gate is Gate.CHANGE else CHOICES
+        offered = {k: v for k, v in choices.items() if not (self._is_recorded and k in NEEDS_MODEL)}
         while True:
-            letter = self._screen.ask(CHANGE_CHOICES if gate is Gate.CHANGE else CHOICES)
-            if letter is None:
+            said = await self._screen.ask("  ".join(offered.values()))
+            if said is None:
                 return None
-            answer = self._answer(letter.strip().lower()[:1], task, gate, text)
-            if answer is not None:
+            letter = WORDS.get(said.strip().lower(), "")
+            if letter in choices and letter not in offered:
+                self._screen.detail(ONE_COURSE)
+            elif letter in offered and (answer := await self._answer(letter, task, gate, text)) is not None:
                 return answer
 
-    def _answer(self, letter: str, task: Task, gate: Gate, text: str) -> str | None:
-        match letter, gate:
-            case "v", _:
-                self._screen.show(text, is_diff=gate is Gate.CHANGE)
-            case "a", _:
+    async def _answer(self, letter: str, task: Task, gate: Gate, text: str) -> str | None:
+        match letter:
+            case "a":
                 return approve(task, gate)
-            case "j", _:
-                return f"/gatewright reject {self._screen.ask('why? ') or ''}".rstrip()
-            case "f", Gate.CHANGE:
-                return self._with_words("fix", "what is to be mended? ")
-            case "r", Gate.SPEC | Gate.PLAN:
-                return self._with_words("revise", "what should change? ")
-            case "e", Gate.SPEC | Gate.PLAN:
-                return edited(text)
-        return None
+            case "v":
+                self._screen.show(text, "diff" if gate is Gate.CHANGE else "markdown")
+                return None
+            case "e":
+                return await self._edit(task, gate, text)
+            case "r":
+                return await self._with_words("revise", "what should change?")
+            case "f":
+                return await self._with_words("fix", "what is to be mended?")
+        reason = await self._screen.ask("why? (Enter for no reason, Ctrl-D to go back)")
+        return None if reason is None else f"/gatewright reject {reason.strip()}".rstrip()
 
-    def _with_words(self, verb: str, question: str) -> str | None:
-        words = (self._screen.ask(question) or "").strip()
+    async def _with_words(self, verb: str, question: str) -> str | None:
+        words = (await self._screen.ask(question) or "").strip()
         return f"/gatewright {verb} {words}" if words else None
 
+    async def _edit(self, task: Task, gate: Gate, text: str) -> str | None:
+        """Edit the draft; one that was refused is not lost, the editor opens with it again."""
+        asked = task.asked(gate)
+        key = (gate, asked.rev if asked else 0)
+        try:
+            new = await edited(self._drafts.get(key, text))
+        except GatewrightError as error:
+            self._screen.detail(f"{error.what}: {error.why}. {error.fix}")
+            return None
+        if new == text:
+            self._screen.detail("Nothing was changed.")
+            return None
+        self._drafts[key] = new
+        return fenced(new)
 
-class Asking(Protocol):
-    """The part of a screen that a person answers at."""
 
-    def ask(self, question: str) -> str | None:
-        """Ask one question; None at the end of input."""
-
-    def show(self, text: str, *, is_diff: bool = False) -> None:
-        """Show a long text."""
-
-
-def edited(text: str) -> str | None:
-    """Let the person edit a text in $EDITOR; None where nothing was changed."""
+async def edited(text: str) -> str:
+    """Let the person edit a text in $VISUAL or $EDITOR; raises GatewrightError where the editor does not end well."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="gatewright-edit-") as folder:
         file = Path(folder) / "draft.md"
-        file.write_text(text, encoding="utf-8")
+        await asyncio.to_thread(file.write_text, text, encoding="utf-8")
         try:
-            subprocess.run([*shlex.split(editor), str(file)], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise GatewrightError(
-                "GW-EDITOR", f"the editor '{editor}' did not end well", why=str(error), fix="set EDITOR and try again"
-            ) from None
-        new = file.read_text(encoding="utf-8")
-    if new == text:
-        return None
-    fence = "`" * max(3, longest_ticks(new) + 1)
-    return f"/gatewright edit\n{fence}markdown\n{new.rstrip()}\n{fence}"
+            with _deaf():
+                process = await asyncio.create_subprocess_exec(*shlex.split(editor), str(file))
+                code = await process.wait()
+            new = await asyncio.to_thread(file.read_text, encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise _editor(editor, str(error)) from None
+    if code:
+        raise _editor(editor, f"it ended with {code}")
+    return new
+
+
+def fenced(text: str) -> str:
+    """Write the command that puts a text in force; the fence is longer than any inside."""
+    fence = "`" * max(3, longest_ticks(text) + 1)
+    return f"/gatewright edit\n{fence}markdown\n{text.rstrip()}\n{fence}"
 
 
 def longest_ticks(text: str) -> int:
@@ -135,3 +184,17 @@ def longest_ticks(text: str) -> int:
         run = run + 1 if letter == "`" else 0
         best = max(best, run)
     return best
+
+
+def _editor(editor: str, why: str) -> GatewrightError:
+    return GatewrightError("GW-EDITOR", f"the editor '{editor}' did not end well", why=why, fix="Set EDITOR.")
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Leave Ctrl-C to the editor. A handler of no effect and not SIG_IGN, which the editor would inherit."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

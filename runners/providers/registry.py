@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,8 @@ from runners.providers.routing import LABELS, RECORDED, Route, explain, resolve
 _RECORDING: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 _VENDORS: Final = {"claude": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 _PACKAGES: Final = {"claude_agent_sdk": "claude", "openai": "openai"}  # what is imported -> the extra that brings it
+_CHAT: Final = ("httpx2", "openai", "openai.resources.chat.completions")
+_IMPORTS: Final = {"claude": ("claude_agent_sdk",), "openai": _CHAT, "endpoint": _CHAT}  # half a second or more of CPU
 _ENVIRONMENT: Final = {
     "claude": "GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY",
     "openai": "GATEWRIGHT_PROVIDERS__OPENAI__API_KEY",
@@ -70,6 +74,17 @@ def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
             upstream(route, settings)
             _installed(route)
     return explain(route)
+
+
+def preload(models: Iterable[str], settings: Settings) -> None:
+    """Import what models need, for processes that are forked later; what fails here is for the attempt to report."""
+    for model in models:
+        with suppress(GatewrightError):
+            route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
+            create(route, settings)
+            for name in _IMPORTS.get(route.provider, ()):
+                if importlib.util.find_spec(name.partition(".")[0]):
+                    importlib.import_module(name)
 
 
 def _installed(route: Route) -> None:

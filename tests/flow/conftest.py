@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,24 +15,38 @@ from tests.conftest import missing
 from tests.simulators.github import GitHubSimulator
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that the jail's own user can pass through; pytest's own is private, and made so again at each start."""
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a folder that the jail's own user can pass through; pytest's own is private, and made so at each start."""
     made = Path(tempfile.mkdtemp(prefix="gw-flow-", dir="/var/tmp"))
     made.chmod(0o711)
-    yield made
-    shutil.rmtree(made)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
 
 
-@pytest.fixture
-async def github(test_data: Path) -> AsyncIterator[GitHubSimulator]:
-    """A GitHub whose every exchange is held against what GitHub publishes."""
+@asynccontextmanager
+async def held_to_contract(test_data: Path) -> AsyncIterator[GitHubSimulator]:
+    """Run a GitHub whose every exchange is held against what GitHub publishes."""
     async with GitHubSimulator() as simulator:
         yield simulator
         assert simulator.contract_faults(test_data) == []
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as made:
+        yield made
+
+
+@pytest.fixture
+async def github(test_data: Path) -> AsyncIterator[GitHubSimulator]:
+    async with held_to_contract(test_data) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
 def jailed() -> None:
     """What the jail needs on this machine."""
     for program in ("bwrap", "socat", "setpriv"):

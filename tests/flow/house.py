@@ -133,6 +133,10 @@ class Base:
         assert len(found) <= 1, f"{len(found)} tasks where there may be one"
         return found[0] if found else None
 
+    async def wake(self, task: Task) -> None:
+        """Have control look at a task now, as its sweep would."""
+        await self.redis.lpush("gw:wake", task.origin.task)
+
     async def records(self, task: Task, kind: str = "") -> list[dict[str, Any]]:
         """Read the journal as plain JSON."""
         import json

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
+from bot.inbox import INBOX
 from bot.model.task import State, Task
+from tests.flow import brain
 from tests.flow.house import PATIENCE, SECRET, Base
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.models import ModelServer
@@ -148,6 +152,21 @@ class Talk:
         task: Task = await self.house.until(asked, seconds, f"a change for #{issue}")
         return task
 
+    async def quiet(self) -> None:
+        """Wait until every delivery was made and handled."""
+        await self.github.settled()
+
+        async def handled() -> bool:
+            return await self.house.redis.xlen(INBOX) == 0
+
+        await self.house.until(handled, what="an empty inbox")
+
+    def archived(self, task: Task) -> str:
+        """Read the journal on the audit ref."""
+        folder = f"refs/gatewright/audit/{task.origin.task}:.gatewright/tasks/{task.origin.task}/audit"
+        names = git("-C", str(self.repo.git), "ls-tree", "--name-only", folder).split()
+        return "".join(git("-C", str(self.repo.git), "show", f"{folder}/{n}") for n in names if n.endswith(".jsonl"))
+
     def pulls(self) -> list[Any]:
         """Every pull request there is."""
         return [issue for issue in list(self.repo.issues.values()) if issue.pull]
@@ -157,6 +176,17 @@ class Talk:
         for mark in marks:
             found = self.ours(issue, mark)
             assert len(found) == 1, (mark, [comment.body[:200] for comment in found])
+
+
+async def agents() -> list[int]:
+    """Find the processes of agents that were told to be patient."""
+    wanted = "\0".join(brain.PATIENT.split()).encode() + b"\0"
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and (entry / "cmdline").read_bytes() == wanted:
+                found.append(int(entry.name))
+    return found
 
 
 def git(*words: str) -> str:
