@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,14 +15,15 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from bot import logs
-from bot.forges.github_events import acts_on
+from bot.forges.github_delivery import GitHubDelivery
+from bot.forges.gitlab_delivery import GitLabDelivery
 from bot.inbox import Inbox
 from bot.model.errors import UsageError
-from bot.settings import GitHub, Settings
+from bot.settings import GitHub, GitLab, Settings
 from bot.web.body import BodyReader, Limits
 from bot.web.health import Readiness, healthz
 from bot.web.patience import Patience
-from bot.web.webhooks import GitHubWebhook
+from bot.web.webhooks import Scheme, Webhook
 
 REDIS_SECONDS: Final = 3.0  # with one retry still an answer within the 10 s that a forge waits
 CONNECTIONS: Final = 1_024  # open at once; more are answered 503
@@ -39,20 +40,26 @@ def create_app(settings: Settings, redis: Redis | None = None, *, limits: Limits
         if redis is None:
             await client.aclose()
 
-    github = GitHubWebhook(
-        secrets=settings.github.webhook_secrets,
-        host=urlsplit(settings.github.web_url).hostname or "",
-        inbox=Inbox(client, settings.redis.inbox_max),
-        reader=BodyReader(limits or Limits()),
-        acts_on=acts_on,
-    )
+    inbox, reader = Inbox(client, settings.redis.inbox_max), BodyReader(limits or Limits())
     readiness = Readiness(client, allow_volatile=settings.redis.allow_volatile)
     routes = [
-        Route("/webhooks/github", github, methods=["POST"]),
+        *(
+            Route(f"/webhooks/{scheme.forge}", Webhook(scheme, host=host, inbox=inbox, reader=reader), methods=["POST"])
+            for scheme, host in schemes(settings)
+        ),
         Route("/healthz", healthz, methods=["GET"]),
         Route("/readyz", readiness.readyz, methods=["GET"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def schemes(settings: Settings) -> Iterator[tuple[Scheme, str]]:
+    """List the forges that may deliver, with the host each one speaks for."""
+    github, gitlab = settings.github, settings.gitlab
+    yield GitHubDelivery(github.webhook_secrets), urlsplit(github.web_url).hostname or ""
+    proof = GitLabDelivery(gitlab.webhook_tokens, gitlab.signing_secrets, require_signing=gitlab.require_signing)
+    if gitlab.token or proof.is_armed:
+        yield proof, urlsplit(gitlab.url).hostname or ""
 
 
 def connect(settings: Settings) -> Redis:
@@ -71,7 +78,7 @@ def connect(settings: Settings) -> Redis:
 
 def serve(settings: Settings) -> None:
     """Run the web process until it is told to stop; refuses to start where deliveries could not be verified."""
-    check(settings.github)
+    check_all(settings)
     logs.plain("web")
     uvicorn.Server(configure(create_app(settings), settings)).run()
 
@@ -94,14 +101,37 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
     )
 
 
+def check_all(settings: Settings) -> None:
+    """Raise where a forge is configured and its deliveries could not be told from anybody's."""
+    check(settings.github)
+    check_gitlab(settings.gitlab)
+
+
 def check(github: GitHub) -> None:
     """Raise where GitHub is configured and its deliveries could not be told from anybody's."""
     if any(not secret.strip() for secret in github.webhook_secrets):
         raise UsageError("GW-WEB-EMPTY-SECRET", "A webhook secret is empty.", fix="see [github] webhook_secrets")
     if (github.app_id or github.token) and not github.webhook_secrets:
-        raise UsageError(
-            "GW-WEB-NO-SECRET",
-            "GitHub is configured without a webhook secret.",
-            why="anybody could send deliveries",
-            fix="set [github] webhook_secrets, and the same secret in the webhook's settings on GitHub",
-        )
+        fix = "set [github] webhook_secrets, and the same secret in the webhook's settings on GitHub"
+        raise _open("GitHub", fix)
+
+
+def check_gitlab(gitlab: GitLab) -> None:
+    """Raise where GitLab is configured and its deliveries could not be told from anybody's."""
+    if any(not secret.strip() for secret in (*gitlab.webhook_tokens, *gitlab.signing_secrets)):
+        fix = "see [gitlab] webhook_tokens and signing_secrets"
+        raise UsageError("GW-WEB-EMPTY-SECRET", "A webhook secret is empty.", fix=fix)
+    proof = GitLabDelivery(gitlab.webhook_tokens, gitlab.signing_secrets, require_signing=gitlab.require_signing)
+    if gitlab.require_signing and not gitlab.signing_secrets:
+        fix = "set [gitlab] signing_secrets, or require_signing = false"
+        raise UsageError("GW-WEB-NO-SECRET", "GitLab's deliveries must be signed, and no key is known.", fix=fix)
+    if gitlab.token and not proof.is_armed:
+        fix = "set [gitlab] webhook_tokens or signing_secrets, and the same in the webhook's settings on GitLab"
+        raise _open("GitLab", fix)
+
+
+def _open(forge: str, fix: str) -> UsageError:
+    return UsageError(
+        "GW-WEB-NO-SECRET", f"{forge} is configured without a webhook secret.",
+        why="anybody could send deliveries", fix=fix,
+    )  # fmt: skip

@@ -36,6 +36,7 @@ TARGETS: Final = {
     "tasks.show": "bot.terminal.listing:show_one",
     "audit.verify": "bot.audit.command:verify",
     "audit.show": "bot.audit.command:show",
+    "sandbox.probe": "runners.workspace.probe:why_not",
     "sandbox.run": "runners.workspace.command:run",
     "models.resolve": "runners.providers.registry:explanation",
     "doctor": "bot.terminal.doctor:doctor",
@@ -54,6 +55,11 @@ def target(name: str) -> Any:
     """Load what a verb names."""
     module, _, attribute = TARGETS[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def machine() -> Any:
+    """Bundle what `bot` asks the runners' half, which it knows by name only."""
+    return import_module("bot.terminal.models").Machine(target("models.resolve"), target("sandbox.probe"))
 
 
 def settings(path: Path | None) -> Any:
@@ -77,11 +83,11 @@ def demo(
     config: Config = None,
 ) -> None:
     """Run the whole job on a throw-away repository, on this machine."""
-    raise typer.Exit(target("demo")(yes=yes, keep=keep, model=model, config=config))
+    raise typer.Exit(target("demo")(yes=yes, keep=keep, model=model, config=config, machine=machine()))
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - typer calls it by name
     text: Annotated[str, typer.Argument(help="What to do.")] = "",
     repo: Annotated[Path, typer.Option("--repo", help="The repository; its checkout stays as it is.")] = Path(),
     issue: Annotated[Path | None, typer.Option("--issue", help="File with a title line and a description.")] = None,
@@ -93,7 +99,9 @@ def run(
     """Do the same on a repository of yours: gates in the terminal, result on a branch."""
     gates = approve or []
     raise typer.Exit(
-        target("run")(text=text, repo=repo, issue=issue, model=model, yes=yes, approve=gates, config=config)
+        target("run")(
+            text=text, repo=repo, issue=issue, model=model, yes=yes, approve=gates, config=config, machine=machine()
+        )
     )
 
 
@@ -149,6 +157,16 @@ def tasks_show(task: TaskId, config: Config = None, as_json: Json = False) -> No
 def tasks_approve(task: TaskId, digest: str, config: Config = None) -> None:
     """Approve exactly this digest of a local task, and go on with it."""
     raise typer.Exit(target("approve")(task, f"approve {digest}", config))
+
+
+@tasks.command("say")
+def tasks_say(
+    task: TaskId,
+    words: Annotated[str, typer.Argument(help='What a comment would say: "revise <what>", "fix <what>", "reject".')],
+    config: Config = None,
+) -> None:
+    """Give a local task any command of docs/commands.md, and go on with it."""
+    raise typer.Exit(target("approve")(task, words, config))
 
 
 @tasks.command("retry")
@@ -248,7 +266,7 @@ def _fail(error: GatewrightError, code: int) -> None:
         sys.stdout.write(json.dumps(said) + os.linesep)
     else:
         lines = [f"error[{error.code}]: {error.what}"]
-        lines += [f"  why: {error.why}"] if error.why else []
-        lines += [f"  fix: {error.fix}"] if error.fix else []
+        for label, words in (("why", error.why), ("fix", error.fix)):
+            lines += [f"  {label}: {words}".replace("\n", "\n       ")] if words else []
         sys.stderr.write("\n".join(lines) + "\n")
     sys.exit(code)

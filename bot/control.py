@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 from redis.exceptions import RedisError
 
-from bot.forges import github_events
+from bot.forges import github_events, gitlab_events
 from bot.inbox import Inbox, Letter
 from bot.model.errors import GatewrightError, Refused
 from bot.model.event import Event, EventKind, ForgeKind
+from bot.model.task import TASK_ID
 from bot.tasks.converge import converge_quietly
+from bot.tasks.copies import is_first, release
 from bot.tasks.desk import Desk
 from bot.tasks.handover import hand_over
 from bot.tasks.hearing import hear
@@ -24,8 +28,11 @@ from bot.tasks.plain import text
 from bot.tasks.repeats import answer_repeat
 
 SWEEP_S: Final = 15.0
-LEADER_MS: Final = 45_000
+LEADER: Final = "gw:leader"
+LEADER_MS: Final = 10_000
 BUSY: Final = 32  # tasks that converge at the same time
+ATTEND_S: Final = 3.0  # between signs of life to the other replicas
+KNOCK: Final = re.compile(r"access:(?P<task>[0-9]+-[0-9a-z]+):(?P<attempt>[0-9]{1,9}):(?P<number>[0-9]{1,9})")
 PAUSE_S: Final = 1.0  # before Redis is asked again after it failed
 
 
@@ -37,14 +44,15 @@ class Control:
         self.inbox = inbox
         self.index = index
         self._name = f"control-{secrets.token_hex(4)}"
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # there while somebody waits
         self._slots = asyncio.Semaphore(BUSY)
+        self._next_sweep = 0.0
         self._stopping = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until `stop` is called; what was begun is finished first."""
-        loops = [self._forever(loop) for loop in (self._read_inbox, self._read_wakes, self._sweep)]
+        loops = [self._forever(loop) for loop in (self._attend, self._read_inbox, self._read_wakes, self._sweep)]
         tasks = [asyncio.create_task(loop) for loop in loops]
         await self._stopping.wait()
         for task in tasks:
@@ -74,6 +82,10 @@ class Control:
         if not job.cancelled() and (error := job.exception()):
             self.desk.log.error("control.bug", error=repr(error), exc_info=error)
 
+    async def _attend(self) -> None:
+        await self.inbox.attend(self._name)
+        await asyncio.sleep(ATTEND_S)
+
     async def _read_inbox(self) -> None:
         for letter in await self.inbox.read(self._name, block_ms=1_000, count=16):
             await self._slots.acquire()
@@ -81,9 +93,8 @@ class Control:
 
     async def _handle(self, letter: Letter) -> None:
         try:
-            event = read(letter)
-            if event is not None:
-                await self.take(event)
+            for event in read(letter):
+                await self._take_once(event)
             await self.inbox.done(letter)
         except (GatewrightError, RedisError) as error:
             self.desk.log.warning("delivery.failed", delivery=letter.delivery.id, tries=letter.tries, why=str(error))
@@ -93,6 +104,16 @@ class Control:
             await self.inbox.failed(letter, repr(error))
         finally:
             self._slots.release()
+
+    async def _take_once(self, event: Event) -> None:
+        if not await is_first(self.desk.redis, event):
+            self.desk.log.info("event.copy", delivery=event.delivery, kind=event.kind.value, repo=event.repo.path)
+            return
+        try:
+            await self.take(event)
+        except BaseException:
+            await release(self.desk.redis, event)
+            raise
 
     async def take(self, event: Event) -> None:
         """Carry one event through to a converged task."""
@@ -126,11 +147,14 @@ class Control:
 
     async def _woken(self, word: str) -> None:
         try:
-            if word.startswith("access:"):
-                _, task, attempt, number = word.split(":")
-                await hand_over(self.desk, task, int(attempt), int(number))
-            else:
+            if asked := KNOCK.fullmatch(word):
+                await hand_over(self.desk, asked["task"], int(asked["attempt"]), int(asked["number"]))
+            elif TASK_ID.fullmatch(word):
                 await self.converge(word)
+            else:
+                self.desk.log.warning("wake.unreadable", word=word[:64])
+        except RedisError as error:
+            self.desk.log.warning("redis.away", loop="wake", why=str(error))  # the sweep comes back to it
         finally:
             self._slots.release()
 
@@ -140,29 +164,46 @@ class Control:
             await converge_quietly(self.desk, self.index, task)
 
     def _lock(self, task: str) -> asyncio.Lock:
-        return self._locks.setdefault(task, asyncio.Lock())
+        lock = self._locks.get(task) or asyncio.Lock()
+        self._locks[task] = lock
+        return lock
 
     async def _sweep(self) -> None:
-        """Converge every open task from time to time, as the one leader among the replicas."""
-        is_leader = await self.desk.redis.set("gw:leader", self._name, nx=True, px=LEADER_MS)
-        holder = await self.desk.redis.get("gw:leader")
-        if is_leader or holder == self._name.encode():
-            await self.desk.redis.pexpire("gw:leader", LEADER_MS)
+        """Converge every open task from time to time, as the one leader among the replicas; a new leader at once."""
+        now = asyncio.get_running_loop().time()
+        if await self._leads() and now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_S
             for task in await self.index.open_tasks():
                 await self._slots.acquire()
                 self._spawn(self._woken(task))
-        await asyncio.sleep(SWEEP_S)
+        await asyncio.sleep(ATTEND_S)
+
+    async def _leads(self) -> bool:
+        redis = self.desk.redis
+        if await redis.set(LEADER, self._name, nx=True, px=LEADER_MS):
+            return True
+        if text(await redis.get(LEADER)) != self._name:
+            return False
+        await redis.pexpire(LEADER, LEADER_MS)
+        return True
 
 
-def read(letter: Letter) -> Event | None:
-    """Read a stored delivery as an event; None where it is not for us after all."""
+def read(letter: Letter) -> tuple[Event, ...]:
+    """Read a stored delivery as events; none where it is not for us after all."""
     delivery = letter.delivery
     if delivery.forge == ForgeKind.LOCAL:
-        return msgspec.json.decode(delivery.body, type=Event)
-    return github_events.parse(
+        return (msgspec.json.decode(delivery.body, type=Event),)
+    found = PARSERS[delivery.forge](
         delivery.event,
         delivery.payload(),
         delivery=delivery.id,
         host=delivery.host,
         received_ms=delivery.received_ms,
     )
+    return found if isinstance(found, tuple) else (found,) if found else ()
+
+
+PARSERS: Final[Mapping[str, Callable[..., Event | tuple[Event, ...] | None]]] = {
+    ForgeKind.GITHUB: github_events.parse,
+    ForgeKind.GITLAB: gitlab_events.parse,
+}

@@ -25,9 +25,11 @@ INBOX: Final = "gw:inbox"
 DEAD: Final = "gw:inbox:dead"
 GROUP: Final = "control"
 CLAIM_SECONDS: Final = 7 * 24 * 3600  # GitHub redelivers for 3 days, GitLab resends for 2 (facts of both forges)
-MAX_TRIES: Final = 5
+MAX_TRIES: Final = 8  # with the pauses below: a forge may be away for some five minutes
+PAUSES_MS: Final = (2_000, 10_000)  # before a letter that could not be handled is tried again; then RECLAIM_MS
 DEAD_MAX: Final = 1_000  # letters kept for a person to look at
 RECLAIM_MS: Final = 60_000  # a letter nobody finished within this is handed out again
+PRESENT_MS: Final = 10_000  # a reader that was not heard of for so long is dead, and its letters are anybody's
 
 SCRIPT: Final = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 SCRIPT_ID: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
@@ -95,6 +97,7 @@ class Inbox:
         self._reclaim_ms = reclaim_ms
         self._next_reclaim = 0.0
         self._cursor: Any = b"0-0"
+        self._reader = ""
         self._waiting: list[tuple[Delivery, asyncio.Future[Answer]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -111,6 +114,7 @@ class Inbox:
 
         Waits up to `block_ms` milliseconds for new ones (0 does not wait); keep it below the client's socket time-out.
         """
+        self._reader = consumer
         await self._ensure_group()
         if time.monotonic() >= self._next_reclaim:
             letters = await self._reclaim(consumer, count)
@@ -119,14 +123,41 @@ class Inbox:
         found: Any = await self._redis.xreadgroup(GROUP, consumer, {INBOX: ">"}, count=count, block=block_ms or None)
         return [_letter(stream_id, fields, tries=1) for stream_id, fields in _entries(found)]
 
+    async def attend(self, consumer: str) -> None:
+        """Show that this reader lives, and inherit the letters of those that do not; to be called every few seconds."""
+        await self._ensure_group()
+        await self._redis.set(f"{INBOX}:reader:{consumer}", "1", px=PRESENT_MS)
+        consumers: Any = await self._redis.xinfo_consumers(INBOX, GROUP)
+        for entry in consumers:
+            name = entry["name"].decode() if isinstance(entry["name"], bytes) else entry["name"]
+            if not await self._redis.exists(f"{INBOX}:reader:{name}"):
+                await self._inherit(consumer, name)
+
+    async def _inherit(self, consumer: str, dead: str) -> None:
+        pending: Any = await self._redis.xpending_range(INBOX, GROUP, "-", "+", self._limit, consumername=dead)
+        if pending:
+            ids = [entry["message_id"] for entry in pending]
+            self._reader = consumer
+            await self._age(ids, self._reclaim_ms)
+            self._next_reclaim = 0.0
+        await self._redis.xgroup_delconsumer(INBOX, GROUP, dead)
+
     async def done(self, letter: Letter) -> None:
         """Forget a letter and keep its claim: the same delivery is a duplicate from now on."""
         await self._settle(letter, "done")
 
     async def failed(self, letter: Letter, reason: str) -> None:
-        """Leave a letter to be tried again, or after the fifth try put it aside with its body and the reason."""
+        """Leave a letter to be tried again soon, or after the last try put it aside with its body and the reason."""
         if letter.tries >= MAX_TRIES:
             await self._settle(letter, "failed", reason)
+        elif letter.tries <= len(PAUSES_MS):
+            pause = min(PAUSES_MS[letter.tries - 1], self._reclaim_ms)
+            await self._age([letter.stream_id], self._reclaim_ms - pause)
+            self._next_reclaim = min(self._next_reclaim, time.monotonic() + pause / 1_000)
+
+    async def _age(self, stream_ids: list[Any], idle_ms: int) -> None:
+        """Have letters count as untouched for this long; they are handed out again when that is RECLAIM_MS."""
+        await self._redis.xclaim(INBOX, GROUP, self._reader, 0, stream_ids, idle=idle_ms, justid=True)
 
     async def _write(self) -> None:
         try:

@@ -52,6 +52,28 @@ class GitHub(Section, frozen=True):
     webhook_secrets: Annotated[tuple[str, ...], Meta(description="Webhook secrets, newest first (secret)")] = ()
 
 
+class GitLab(Section, frozen=True):
+    """A GitLab, gitlab.com or self-hosted, and the access token of the bot."""
+
+    url: Annotated[str, Meta(description="Base URL as people open it, with a sub-path where there is one")] = (
+        "https://gitlab.com"
+    )
+    token: Annotated[str, Meta(description="Project, group or personal access token (secret)")] = ""
+    push_token: Annotated[str, Meta(description="Token with write_repository for git; empty: `token` (secret)")] = ""
+    webhook_tokens: Annotated[tuple[str, ...], Meta(description="Webhook secret tokens, newest first (secret)")] = ()
+    signing_secrets: Annotated[tuple[str, ...], Meta(description="Webhook signing tokens, whsec_... (secret)")] = ()
+    require_signing: Annotated[bool, Meta(description="Refuse deliveries that are not signed")] = False
+    ca_file: Annotated[str, Meta(description="PEM file of its certificate authority, beside [network] ca_file")] = ""
+
+
+class Network(Section, frozen=True):
+    """The way out: for forge APIs, git, models and the agents in their jail alike."""
+
+    ca_file: Annotated[str, Meta(description="PEM file of certificate authorities to trust besides the system's")] = ""
+    proxy: Annotated[str, Meta(description="http://host:port of a proxy; empty takes HTTPS_PROXY (secret)")] = ""
+    no_proxy: Annotated[tuple[str, ...], Meta(description="Hosts and domains reached directly; no address ranges")] = ()
+
+
 class ProfileTable(Section, frozen=True):
     """Which model does which phase, as model strings."""
 
@@ -89,6 +111,16 @@ class Policy(Section, frozen=True):
         Literal["write", "maintain", "admin"], Meta(description="Weakest role whose commands count")
     ] = "write"
     gate_days: Annotated[int, Meta(ge=1, le=365, description="Days a gate stays open")] = 14
+    native_approval: Annotated[
+        bool | None,
+        Meta(description="A review or native approval passes the change gate; unset: with team only"),
+    ] = None
+    confidential_issues: Annotated[bool, Meta(description="Work on issues that not everybody may see")] = False
+
+    @property
+    def counts_native_approval(self) -> bool:
+        """Tell whether a review or a native merge-request approval is an approval of the change gate."""
+        return self.preset == "team" if self.native_approval is None else self.native_approval
 
 
 class Budget(Section, frozen=True):
@@ -123,6 +155,16 @@ class Worker(Section, frozen=True):
     work_dir: Annotated[str, Meta(description="Mirrors and worktrees; empty takes data_dir/work")] = ""
     queue: Annotated[str, Meta(pattern="^[a-z0-9.-]+$", description="RQ queue to serve")] = "default"
     count: Annotated[int, Meta(ge=1, le=64, description="Workers that `up` starts")] = 1
+    commit_name: Annotated[str, Meta(pattern=r"^[^<>\r\n\0]{1,100}$", description="Name on the bot's commits")] = (
+        "Gatewright"
+    )
+    commit_email: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^<>\s\0]{1,100}@[^<>\s\0]{1,100}$",
+            description="Address on the bot's commits; a push rule may want one that the forge knows",
+        ),
+    ] = "gatewright@localhost"
 
 
 class Settings(Section, frozen=True):
@@ -132,6 +174,8 @@ class Settings(Section, frozen=True):
     redis: Redis = Redis()
     trigger: Trigger = Trigger()
     github: GitHub = GitHub()
+    gitlab: GitLab = GitLab()
+    network: Network = Network()
     profile: ProfileTable = ProfileTable()
     providers: dict[str, ProviderTable] = {}
     endpoints: dict[str, ProviderTable] = {}

@@ -21,6 +21,7 @@ from bot.inbox import Inbox
 from bot.keyring import instance_key
 from bot.model.errors import UsageError
 from bot.model.event import ForgeKind
+from bot.network import go_out
 from bot.settings import Settings
 from bot.settings_file import data_dir
 from bot.tasks.book import Shelf, now_ms
@@ -57,11 +58,17 @@ def make_forges(settings: Settings, data: Path) -> Mapping[tuple[str, str], Forg
 
         host = urlsplit(settings.github.web_url).hostname or ""
         forges[ForgeKind.GITHUB.value, host] = GitHub(settings.github)
+    if settings.gitlab.token:
+        from bot.forges.gitlab import GitLab  # noqa: PLC0415 - nor its own
+
+        host = urlsplit(settings.gitlab.url).hostname or ""
+        forges[ForgeKind.GITLAB.value, host] = GitLab(settings.gitlab, bot_name=settings.trigger.bot_name)
     return forges
 
 
 async def run_control(settings: Settings, url: str) -> None:
     """Run control until a signal asks it to stop."""
+    go_out(settings)
     control = make_control(settings, url)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

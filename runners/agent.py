@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import structs
+
 from bot.model.task import Usage
 from bot.settings import Price, Settings
+from runners.gateway import server
 from runners.gateway.server import Gateway
 from runners.providers import registry
 from runners.providers.protocol import Door, Provider, Recorder
@@ -41,6 +44,12 @@ class WalledDoor:
         """Take the next call number."""
         self.calls += 1
         return self.calls
+
+
+def preload(settings: Settings) -> None:
+    """Load what the settings' models need, so that processes that are forked later start with it."""
+    server.preload()
+    registry.preload(set(structs.astuple(settings.profile)), settings)
 
 
 def is_recorded(route: Route) -> bool:

@@ -11,6 +11,7 @@ import structlog
 
 from bot.model.event import ForgeKind
 from bot.model.order import Order
+from bot.network import trusted
 from bot.settings import Settings
 from runners.providers.protocol import Jail
 from runners.site import Site
@@ -74,8 +75,9 @@ class Jails:
         self._count += 1
         directory = self._directory / f"jail-{self._count}"
         table, slot = self._site.settings.sandbox, self._site.slot
+        trust = trusted(self._site.settings)
         if self.kind == "none":
-            open_jail = OpenJail(table, tree, socket=socket, directory=directory, slot=slot)
+            open_jail = OpenJail(table, tree, socket=socket, directory=directory, slot=slot, trust=trust)
             opened.push_async_callback(open_jail.close)
             return open_jail
         jail = Sandbox.create(
@@ -86,6 +88,7 @@ class Jails:
             directory=directory,
             slot=slot,
             cache=self._site.work / "runtimes",
+            trust=trust,
         )
         opened.push_async_callback(jail.close)
         return jail

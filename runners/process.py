@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 from typing import Final
 
 from bot.model.errors import GatewrightError
@@ -46,8 +45,9 @@ def take_slot(first_user: int) -> tuple[int, socket.socket]:
 
 def processes_of(user: int) -> list[int]:
     """List the live processes whose real user is `user`."""
-    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    return [int(entry.name) for entry in entries if _is_live_process_of(entry, user)]
+    wanted = b"\nUid:\t%d\t" % user
+    names = filter(str.isdecimal, os.listdir("/proc"))  # noqa: PTH208 - names are all it takes
+    return [int(name) for name in names if _is_live(name, wanted)]
 
 
 def sweep(user: int) -> int:
@@ -71,14 +71,14 @@ def sweep(user: int) -> int:
     return len(killed)
 
 
-def _is_live_process_of(entry: Path, user: int) -> bool:
+def _is_live(process: str, wanted: bytes) -> bool:
+    """Look for the owner in a process' status; before every fork, so that it reads no more than it must."""
     try:
-        lines = (entry / "status").read_text("utf-8", "replace").splitlines()
+        with open(f"/proc/{process}/status", "rb", buffering=0) as file:  # noqa: PTH123 - half the time of a Path
+            status = file.read(4096)
     except (FileNotFoundError, ProcessLookupError):  # gone between listing and reading
         return False
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    is_zombie = fields.get("State", "").strip().startswith("Z")
-    return not is_zombie and fields.get("Uid", "").split()[:1] == [str(user)]
+    return wanted in status and b"\nState:\tZ" not in status
 
 
 def _kill(process: int) -> None:

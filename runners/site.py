@@ -50,8 +50,10 @@ class Site:
         """Everything in the settings that no blob may hold."""
         tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]
         found = [secret for table in tables for secret in (table.api_key, table.auth_token)]
-        github, server = self.settings.github, self.settings.server
+        github, gitlab, server = self.settings.github, self.settings.gitlab, self.settings.server
         found += [github.token, github.private_key, *github.webhook_secrets, *server.api_tokens]
+        found += [gitlab.token, gitlab.push_token, *gitlab.webhook_tokens, *gitlab.signing_secrets]
+        found += [self.settings.network.proxy] if "@" in self.settings.network.proxy else []
         return tuple(filter(None, found))
 
     def instance_public(self) -> bytes:

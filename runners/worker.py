@@ -11,7 +11,6 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
 from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
@@ -20,9 +19,9 @@ from rq.serializers import JSONSerializer
 from bot import logs
 from bot.model.errors import Refused, UsageError
 from bot.model.task import TASK_ID
+from bot.network import go_out
 from bot.settings import Settings
-from runners import handover, job, process
-from runners.providers import registry
+from runners import agent, handover, job, process
 
 FUNCTION: Final = "runners.job.run"
 LONGEST_JOB: Final = 24 * 3600  # seconds
@@ -97,6 +96,7 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
             fix="set redis.url, or use `gatewright up`",
         )
     logs.structured("worker")
+    go_out(settings)
     _quieten()
     slot, _held = process.take_slot(settings.sandbox.user)
     user = settings.sandbox.user + slot
@@ -112,7 +112,7 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
     )
     worker.swept_user = user
     worker.log_result_lifespan = False
-    registry.preload(set(msgspec.structs.astuple(settings.profile)), settings)
+    agent.preload(settings)
     gc.freeze()  # work-horses share what is there now, and need not look through it
     worker.work(burst=burst, logging_level="WARNING")
 

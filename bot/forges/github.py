@@ -15,8 +15,9 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
+from bot.forges.errors import AUTH, INVALID, MOVED, NOT_FOUND
 from bot.forges.github_auth import credentials
-from bot.forges.github_errors import AUTH, INVALID, MOVED, NOT_FOUND, moved
+from bot.forges.github_errors import moved
 from bot.forges.github_shapes import (
     Clock,
     CommentShape,
@@ -131,7 +132,11 @@ class GitHub:
         base = BASE_ROLE.get(found.permission, Role.NONE)
         return FINER_ROLE.get((found.permission, found.role_name), base)
 
-    async def comment(self, repo: Repo, number: int, body: str) -> int:
+    async def account(self, actor: Actor) -> Actor:
+        """Believe the event: GitHub's payloads say of what kind an account is."""
+        return actor
+
+    async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         """Post a comment; never repeated after a fault, as it may have been posted."""
         data = await self._ask(repo, "POST", "/issues/{number}/comments", {"body": body}, number=number)
         return read(Created, data, "a comment").id
@@ -147,7 +152,9 @@ class GitHub:
             return None
         return found.comment(self._now_ms())
 
-    async def find_comment(self, repo: Repo, number: int, marker: str) -> int | None:
+    async def find_comment(
+        self, repo: Repo, number: int, marker: str, *, answering: int = 0, on_change: bool = False
+    ) -> int | None:
         """Find our own comment that holds a marker among the newest thousand."""
         me = await self.me()
         issue = await self._find(repo, "/issues/{number}", IssueShape, "an issue", number=number)

@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bot.forges.github_errors import AUTH, NOT_FOUND
+from bot.forges.errors import AUTH, NOT_FOUND
 from bot.forges.github_shapes import AppShape, Clock, Created, TokenShape, User, read
 from bot.forges.github_transport import Bearer, Request, Transport
 from bot.forges.protocol import GitAccess

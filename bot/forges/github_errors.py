@@ -8,33 +8,26 @@ from typing import Final
 
 from gidgethub import HTTPException
 
+from bot.forges.errors import (
+    AUTH,
+    FORBIDDEN,
+    INVALID,
+    LONGEST_WAIT,
+    MOVED,
+    NOT_FOUND,
+    UNAVAILABLE,
+    RateLimited,
+)
 from bot.model.errors import GatewrightError, Unavailable
 
-AUTH: Final = "GW-FORGE-AUTH"
-FORBIDDEN: Final = "GW-FORGE-FORBIDDEN"
-INVALID: Final = "GW-FORGE-INVALID"
-MOVED: Final = "GW-FORGE-MOVED"
-NOT_FOUND: Final = "GW-FORGE-NOT-FOUND"
-RATE: Final = "GW-FORGE-RATE"
-UNAVAILABLE: Final = "GW-FORGE-UNAVAILABLE"
-
 SECONDARY_WAIT: Final = 60.0  # GitHub's advice where a refusal names no time
-LONGEST_WAIT: Final = 3600.0  # quotas are hourly; a longer wait is a proxy's mistake
 SKEW: Final = 30.0  # seconds by which a clock may differ before it is worth a word
 SHOWN: Final = 300  # characters of GitHub's own message that are passed on
 
 
-class RateLimited(Unavailable):
-    """GitHub asks us to wait; `until` is when, in seconds since the epoch by our clock."""
-
-    def __init__(self, doing: str, until: float, wait: float) -> None:
-        super().__init__(
-            RATE,
-            f"GitHub's rate limit stops us: {doing}",
-            why=f"GitHub asks to wait {wait:.0f} s",
-            fix="nothing: the work goes on by itself afterwards; a GitHub App has higher limits than a token",
-        )
-        self.until = until
+def rate_limited(doing: str, until: float, wait: float) -> RateLimited:
+    """Say that GitHub asks us to wait."""
+    return RateLimited("GitHub", doing, until, wait, hint="a GitHub App has higher limits than a token")
 
 
 def wait_asked(error: HTTPException, now: float) -> float | None:

@@ -19,7 +19,8 @@ import httpx
 from gidgethub import HTTPException, RedirectionException
 from gidgethub.abc import GitHubAPI
 
-from bot.forges.github_errors import RateLimited, moved, translate, unavailable, wait_asked
+from bot.forges.errors import RateLimited
+from bot.forges.github_errors import moved, rate_limited, translate, unavailable, wait_asked
 from bot.forges.github_shapes import Clock
 from bot.model.errors import Unavailable
 
@@ -164,7 +165,7 @@ class Transport(GitHubAPI):
         until = self._closed_until.get(bearer.bucket, 0.0)
         wait = until - self._clock()
         if wait > self._pace.patience:
-            raise RateLimited(str(request), until, wait)
+            raise rate_limited(str(request), until, wait)
         await self.sleep(wait)
 
     def _refusal(self, error: HTTPException, request: Request, bearer: Bearer) -> Exception:
@@ -173,7 +174,7 @@ class Transport(GitHubAPI):
         if wait is None:
             return translate(error, str(request), now)
         self._closed_until[bearer.bucket] = now + wait
-        return RateLimited(str(request), now + wait, wait)
+        return rate_limited(str(request), now + wait, wait)
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""

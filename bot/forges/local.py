@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
-from bot.model.errors import GatewrightError
+from bot.model.errors import GatewrightError, UsageError
 from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, Repo
 
 HOST: Final = "localhost"
@@ -39,10 +39,65 @@ class Store(msgspec.Struct):
 
 
 def local_repo(path: Path) -> Repo:
-    """Name a repository on disk; its number is derived from its real path."""
+    """Name a repository on disk; its number (48 bits) is derived from its real path."""
     real = str(path.resolve())
     number = int.from_bytes(hashlib.sha256(real.encode()).digest()[:6], "big")
     return Repo(ForgeKind.LOCAL, HOST, number, real)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A repository on disk, the branch that is checked out there, and its commit."""
+
+    repo: Repo
+    branch: str
+    commit: str
+
+
+async def survey(path: Path) -> Place:
+    """Look at a repository on disk; raises UsageError saying what is missing for work to start from it."""
+    if not await asyncio.to_thread(path.is_dir):
+        raise UsageError("GW-LOCAL-REPO", f"there is no directory {path}", fix="name a git repository with --repo")
+    code, root = await _git(path, "rev-parse", "--show-toplevel", trusted="*")
+    if code:
+        code, root = await _git(path, "rev-parse", "--absolute-git-dir", trusted="*")  # bare, perhaps
+    if code:
+        raise UsageError(
+            "GW-LOCAL-REPO", f"{path} is not a git repository", why=root,
+            fix=f"git -C {path} init, commit what there is, and try again",
+        )  # fmt: skip
+    top = Path(root)
+    code, branch = await _git(top, "symbolic-ref", "--short", "HEAD", trusted=root)
+    if code:
+        raise UsageError(
+            "GW-LOCAL-DETACHED", f"no branch is checked out in {top}", why="HEAD is detached: a commit is checked out",
+            fix=f"git -C {top} switch BRANCH, the one that work shall start from",
+        )  # fmt: skip
+    code, commit = await _git(top, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}", trusted=root)
+    if code:
+        raise UsageError(
+            "GW-LOCAL-EMPTY", f"the branch {branch} of {top} has no commit yet", why="work starts from a commit",
+            fix=f"git -C {top} add -A && git -C {top} commit -m 'Begin'",
+        )  # fmt: skip
+    return Place(local_repo(top), branch, commit)
+
+
+async def _git(path: Path, *args: str, trusted: str) -> tuple[int, str]:
+    code, out, problem = await _call(path, *args, trusted=trusted)
+    return code, (problem if code else out).decode("utf-8", "replace").strip()[:300]
+
+
+async def _call(path: Path, *args: str, trusted: str) -> tuple[int, bytes, bytes]:
+    # A list of its own: no helper, no configuration of the person's, no repository named by the environment.
+    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *GIT, "-c", f"safe.directory={trusted}", "-C", str(path), *args,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise GatewrightError("GW-GIT-MISSING", "git is not installed", fix="apt-get install git") from None
+    out, problem = await process.communicate()
+    return process.returncode or 0, out, problem
 
 
 class LocalForge:
@@ -94,7 +149,11 @@ class LocalForge:
         """Let the person at this machine do everything, and nobody else anything."""
         return Role.ADMIN if actor.id == YOU.id else Role.NONE
 
-    async def comment(self, repo: Repo, number: int, body: str) -> int:
+    async def account(self, actor: Actor) -> Actor:
+        """Know everybody there is."""
+        return actor
+
+    async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         """Keep a comment of the bot's."""
         return self._comment(repo, number, body, BOT).id
 
@@ -118,7 +177,9 @@ class LocalForge:
         held = self._load(repo).comments.get(comment)
         return held[1] if held else None
 
-    async def find_comment(self, repo: Repo, number: int, marker: str) -> int | None:
+    async def find_comment(
+        self, repo: Repo, number: int, marker: str, *, answering: int = 0, on_change: bool = False
+    ) -> int | None:
         """Find the bot's own comment with a marker."""
         held = self._load(repo).comments.values()
         mine = (c.id for where, c in held if where == number and c.author.id == BOT.id and marker in c.body)
@@ -152,8 +213,9 @@ class LocalForge:
         return next((c for c in reversed(self._load(repo).changes.values()) if c.branch == branch), None)
 
     async def get_change(self, repo: Repo, number: int) -> Change | None:
-        """Read a change."""
-        return self._load(repo).changes.get(number)
+        """Read a change; its head is where its branch stands now."""
+        change = self._load(repo).changes.get(number)
+        return replace(change, head=await self.head(repo, change.branch)) if change else None
 
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a change."""
@@ -193,13 +255,8 @@ class LocalForge:
 
     async def read(self, repo: Repo, *args: str) -> bytes:
         """Ask git about a repository; reading calls only."""
-        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-        process = await asyncio.create_subprocess_exec(
-            *GIT, "-c", f"safe.directory={repo.path}", "-C", repo.path, *args,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env,
-        )  # fmt: skip
-        out, problem = await process.communicate()
-        if process.returncode:
+        code, out, problem = await _call(Path(repo.path), *args, trusted=repo.path)
+        if code:
             raise GatewrightError(
                 "GW-LOCAL-GIT",
                 f"{repo.path} does not answer as a git repository with a commit on a branch",

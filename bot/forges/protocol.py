@@ -65,7 +65,8 @@ class GitAccess(msgspec.Struct, frozen=True):
 class Forge(Protocol):
     """Read and write one forge; every call may raise GatewrightError (`GW-FORGE-...`) or Unavailable.
 
-    Bodies are sent as given: rendering and neutralising happen in bot/reports.
+    Words are rendered and people's text is disarmed in bot/reports; what a forge alone would carry out, such as a
+    command at a line start, its own file makes harmless at the last moment, where nothing can go around it.
     """
 
     def learn(self, repo: Repo, installation: int) -> None:
@@ -89,8 +90,14 @@ class Forge(Protocol):
     async def role(self, repo: Repo, actor: Actor) -> Role:
         """Read what an account may do; an error or an unknown account raises or answers NONE, never more."""
 
-    async def comment(self, repo: Repo, number: int, body: str) -> int:
-        """Post a comment on an issue or change and return its id."""
+    async def account(self, actor: Actor) -> Actor:
+        """Find out of what kind an account is where its event did not say; UNKNOWN where that stays open."""
+
+    async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
+        """Post a comment on an issue and return its id; on a change where it is for one or answers a comment there.
+
+        A forge may number issues and changes apart from each other, so that a number alone names two places.
+        """
 
     async def edit_comment(self, repo: Repo, number: int, comment: int, body: str) -> None:
         """Replace the body of a comment of ours."""
@@ -98,8 +105,10 @@ class Forge(Protocol):
     async def get_comment(self, repo: Repo, number: int, comment: int) -> Comment | None:
         """Read one comment again, None where it is gone."""
 
-    async def find_comment(self, repo: Repo, number: int, marker: str) -> int | None:
-        """Find our own comment that holds a marker; the author must be us, anyone can type a marker."""
+    async def find_comment(
+        self, repo: Repo, number: int, marker: str, *, answering: int = 0, on_change: bool = False
+    ) -> int | None:
+        """Find our own comment that holds a marker, where `comment` would put it; anyone can type a marker."""
 
     async def react(self, repo: Repo, number: int, comment: int, reaction: str) -> None:
         """Add a reaction (`eyes`, `+1`) to a comment; adding it twice is no error."""

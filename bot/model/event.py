@@ -14,6 +14,16 @@ class ForgeKind(StrEnum):
     GITLAB = "gitlab"
     LOCAL = "local"
 
+    @property
+    def takes_bare(self) -> bool:
+        """Tell whether a command may go without the bot's name; GitLab carries out a bare `/approve` itself."""
+        return self is not ForgeKind.GITLAB
+
+    @property
+    def change_word(self) -> str:
+        """Name a change as people on this forge do."""
+        return "merge request" if self is ForgeKind.GITLAB else "pull request"
+
 
 class AccountKind(StrEnum):
     """What kind of account acts, as the forge's API says it; never guessed from a name."""
@@ -54,6 +64,7 @@ class EventKind(StrEnum):
     ISSUE_CLOSED = "issue_closed"
     ISSUE_AWAY = "issue_away"  # transferred, deleted or locked: a person has to look
     REVIEWED = "reviewed"
+    UNREVIEWED = "unreviewed"  # a person took back an approval
     CHANGE_MERGED = "change_merged"
     CHANGE_CLOSED = "change_closed"
     CHANGE_PUSHED = "change_pushed"
@@ -68,6 +79,7 @@ class Comment(msgspec.Struct, frozen=True):
     created_ms: int
     updated_ms: int
     url: str = ""
+    is_internal: bool = False  # hidden from part of those who see the issue or change it is on
 
 
 class Issue(msgspec.Struct, frozen=True):
@@ -82,6 +94,7 @@ class Issue(msgspec.Struct, frozen=True):
     is_locked: bool
     updated_ms: int
     url: str = ""
+    is_confidential: bool = False
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -251,6 +251,7 @@ class Task(msgspec.Struct, frozen=True):
     close_reason: str = ""
     heard: tuple[Heard, ...] = ()
     blocks: int = 0  # how often the task was blocked
+    withdrawn: int = 0  # approvals that were taken back or pushed over
     stale_pulls: tuple[int, ...] = ()  # changes of earlier generations
     steps: tuple[tuple[int, str], ...] = ()  # plan step -> commit
 

@@ -103,11 +103,6 @@ def fence(text: str, info: str = "", limit: int = 8_000, keep: str = "head") -> 
     return Markdown(block)
 
 
-def guard(body: str, bot_name: str) -> str:
-    """Indent every line that GitLab would carry out as a quick action; our own `/name verb` is none."""
-    return re.sub(rf"(?im)^/(?!{re.escape(bot_name)}\b)", " /", body)
-
-
 def _unlink(text: str) -> str:
     """Spoil, within code, what is searched for in the source of a comment: markers and closing keywords."""
     return _KEYWORD.sub(rf"\1{ZWSP}", text.replace("<!--", f"<{ZWSP}!--"))

@@ -17,7 +17,7 @@ from bot.model.qa_document import render_qa
 from bot.model.task import Gate, Task
 from bot.model.verbs import CATALOGUE
 from bot.reports.marker import marker
-from bot.reports.neutral import Markdown, bare, guard
+from bot.reports.neutral import Markdown, bare
 from bot.reports.render import render
 from bot.reports.stages import drafted_by, elapsed, spent, stages
 from bot.reports.views import Approvers, Problem, Subject
@@ -46,8 +46,8 @@ class Words(msgspec.Struct, frozen=True):
         return cls(forge, trigger.bot_name, trigger.command_style, settings.server.public_url, settings.policy.min_role)
 
     def say(self, verb: str, argument: str = "") -> Markdown:
-        """Write a command in the form that works here; GitLab would carry out a bare `/approve` itself."""
-        is_bare = self.style == "bare" and self.forge is not ForgeKind.GITLAB
+        """Write a command in the form that works here."""
+        is_bare = self.style == "bare" and self.forge.takes_bare
         head = f"/{verb}" if is_bare else f"/{self.bot_name} {verb}"
         return Markdown(f"{head} {argument}".rstrip())
 
@@ -202,8 +202,6 @@ class Words(msgspec.Struct, frozen=True):
             page_url=f"{self.public_url.rstrip('/')}/tasks/{task.origin.task}" if self.public_url and task else "",
             **values,
         )
-        if self.forge is ForgeKind.GITLAB:
-            body = guard(body, self.bot_name)
         return f"{body}\n\n{marker(task.origin.task if task else 'none', kind, purpose_rev)}"
 
 

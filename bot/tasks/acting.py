@@ -81,12 +81,27 @@ def carry_out(hearing: Hearing, command: Said) -> tuple[Draft, ...]:
         min_role=Role(hearing.desk.settings.policy.min_role),
         on_change=hearing.event.on_change,
     )
+    refusal = refusal or _not_here(hearing, command)
     if refusal:
         return (hearing.refused(verb, refusal),)
     try:
         return ACT.get(command.verb, _plain)(hearing, command)
     except GatewrightError as error:
         return (hearing.refused(verb, error),)
+
+
+def _not_here(hearing: Hearing, command: Command) -> Refused | None:
+    """Keep words of a hidden comment hidden: what a model is told ends up where everybody reads."""
+    if not hearing.comment.is_internal or not (command.argument.strip() or command.block.strip()):
+        return None
+    if command.verb is Verb.APPROVE:
+        return None  # a digest, which is public already
+    return Refused(
+        "GW-COMMAND-INTERNAL",
+        f"`{command.verb}` with words of its own does not count in an internal note",
+        why="the words would become part of public texts",
+        fix="say it in an ordinary comment",
+    )
 
 
 def _not_a_verb(unknown: Unknown) -> Refused:
@@ -135,13 +150,7 @@ def _approve(hearing: Hearing, command: Command) -> tuple[Draft, ...]:
 def _check_order(hearing: Hearing, gate: Gate, rev: int, *, is_exact: bool) -> None:
     """Refuse an approval made before its draft was shown; ids on a forge grow, clocks may disagree."""
     if gate is Gate.CHANGE:
-        if hearing.head != hearing.task.head:
-            raise Refused(
-                "GW-APPROVE-OTHER-HEAD",
-                f"this is about commit {hearing.head[:12] or 'unknown'}, and {hearing.task.head[:12]} is what QA passed",
-                why="somebody pushed to the branch, or the review was of an earlier state",
-                fix=f"put the branch back to {hearing.task.head[:12]}, or have your commits judged with `fix`",
-            )
+        _check_head(hearing)
         return
     shown = hearing.task.posted.get(f"gate.{gate.value}:{rev}", "")
     if not shown:
@@ -149,6 +158,17 @@ def _check_order(hearing: Hearing, gate: Gate, rev: int, *, is_exact: bool) -> N
     if not is_exact and shown.isdigit() and hearing.comment.id < int(shown):
         raise Refused(
             "GW-APPROVE-BEFORE", f"your comment is older than the {gate.value} in force", fix="read it, then approve"
+        )
+
+
+def _check_head(hearing: Hearing) -> None:
+    judged = hearing.task.head
+    if hearing.head != judged:
+        raise Refused(
+            "GW-APPROVE-OTHER-HEAD",
+            f"this is about commit {hearing.head[:12] or 'unknown'}, and QA passed {judged[:12]}",
+            why="somebody pushed to the branch, or the review was of an earlier state",
+            fix=f"put the branch back to {judged[:12]}, or have the new commits judged with `fix`",
         )
 
 

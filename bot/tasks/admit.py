@@ -9,6 +9,7 @@ import msgspec
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.audit.record import Basis, Outcome, RecordError, Ref, Who
+from bot.model.errors import Refused
 from bot.model.task import Attempt, Step, Task
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
@@ -17,7 +18,13 @@ from bot.tasks.plain import raw, text
 
 BATCH: Final = 200
 MOST_RECORDS: Final = 20_000  # of one task; beyond that a person has to look
-NEXT_REV: Final = {"spec.set": "spec", "plan.set": "plan"}
+ONLY_IN: Final = {  # what moves a task comes from the step that is there for it
+    "spec.set": frozenset({Step.SPEC}),
+    "plan.set": frozenset({Step.PLANNING}),
+    "qa.verdict": frozenset({Step.QA}),
+    "progress": frozenset({Step.CODING, Step.QA_FIXER}),
+    "commit.made": frozenset({Step.CODING, Step.QA_FIXER, Step.PUBLISH}),
+}
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +55,7 @@ async def admit(desk: Desk, book: Book) -> bool:
         try:
             drafts = [_draft(book.task, attempt, entry) for _, entry in entries]
             await book.write(*drafts, admitted=Admitted(attempt.number, after))
-        except (Inadmissible, RecordError, msgspec.MsgspecError, KeyError) as error:
+        except (Inadmissible, RecordError, Refused, msgspec.MsgspecError) as error:
             desk.log.warning("attempt.inadmissible", task=book.task.origin.task, attempt=attempt.number, why=str(error))
             await end(desk, book, attempt, "GW-ATTEMPT-INVALID", outcome="denied")
             return True
@@ -84,18 +91,36 @@ def _draft(task: Task, attempt: Attempt, raw: bytes) -> Draft:
         raise Inadmissible(f"attempt {attempt.number} reports for attempt {reported}")
     if isinstance(data, kinds.GateResult) and data.rule != "sandbox":
         raise Inadmissible(f"a worker may not decide the rule {data.rule}")
-    _check_artifact(task, entry.kind, data)
+    _check_step(attempt, entry.kind, data)
+    _check_draft(task, data)
+    _check_ref(task.origin.task, data)
     role = "qa" if attempt.step is Step.QA else "author"
     who = msgspec.convert({"id": f"agent:{attempt.model or 'runner'}", "role": role, "type": "agent"}, Who)
     return Draft(entry.kind, data, who, entry.basis, entry.outcome, entry.refs)
 
 
-def _check_artifact(task: Task, kind: str, data: kinds.Data) -> None:
-    """Hold drafts to the next revision number and to the model as their author."""
-    which = NEXT_REV.get(kind)
-    if which is None:
+def _check_step(attempt: Attempt, kind: str, data: kinds.Data) -> None:
+    """Hold a worker to the step that was ordered: one that codes can neither write a spec nor pass a verdict."""
+    steps = ONLY_IN.get(kind)
+    if steps is not None and attempt.step not in steps:
+        raise Inadmissible(f"{kind} is no business of {attempt.step}")
+    if isinstance(data, kinds.AttemptEnded) and data.step != attempt.step:
+        raise Inadmissible(f"{attempt.step} reports the end of {data.step[:32]}")
+
+
+def _check_draft(task: Task, data: kinds.Data) -> None:
+    """Hold drafts to the next revision number, and to the model as their author."""
+    if not isinstance(data, kinds.SpecSet | kinds.PlanSet):
         return
-    present = getattr(task, which)
+    present = task.spec if isinstance(data, kinds.SpecSet) else task.plan
     expected = present.rev + 1 if present else 1
-    if getattr(data, "rev", 0) != expected or getattr(data, "source", "") != "model":
-        raise Inadmissible(f"{kind} must be draft {expected} by the model")
+    if data.rev != expected or data.source != "model":
+        raise Inadmissible(f"this must be draft {expected} by the model")
+
+
+def _check_ref(task: str, data: kinds.Data) -> None:
+    """Hold pushes to the refs of this task: a change is opened from the branch that is named here."""
+    if not isinstance(data, kinds.Pushed) or data.ref.startswith(f"refs/heads/gatewright/{task}-"):
+        return
+    if data.ref not in (f"refs/gatewright/audit/{task}", f"refs/heads/gatewright-audit/{task}"):
+        raise Inadmissible(f"{data.ref[:64]} is no ref of {task}")

@@ -28,30 +28,22 @@ class Book:
         lease: Lease,
         genesis: str,
         tail: Link,
-        task: Task | None,
+        task: Task,
         clock: Callable[[], int],
     ) -> None:
         self._journals = journals
         self._lease = lease
-        self._task = task
         self._clock = clock
+        self.task = task
         self.tail = tail
         self.genesis = genesis
-
-    @property
-    def task(self) -> Task:
-        """The state as of the last record."""
-        if self._task is None:
-            message = "nothing was written to this journal yet"
-            raise ValueError(message)
-        return self._task
 
     async def write(self, *drafts: Draft, admitted: Admitted | None = None) -> Task:
         """Append records in one step; on Superseded nothing was written and this book is void."""
         lines, after = extend(self.tail, drafts, task=self._lease.task, now_ms=self._clock())
-        task = fold((decode(line) for line in lines), self._task)  # refuses what the machine does not know
+        task = fold((decode(line) for line in lines), self.task)  # refuses what the machine does not know
         await self._journals.append(self._lease, self.tail, after, lines, admitted)
-        self.tail, self._task = after, task
+        self.tail, self.task = after, task
         return task
 
 
@@ -73,12 +65,6 @@ class Shelf:
                 yield book
             finally:
                 self._read[task_id] = (genesis, book.tail, book.task)
-
-    @contextlib.asynccontextmanager
-    async def begin(self, task_id: str, genesis: str) -> AsyncIterator[Book]:
-        """Open a new journal under its lease."""
-        async with self.journals.lease(task_id) as lease:
-            yield Book(self.journals, lease, genesis, Link(-1, genesis), None, self.clock)
 
     async def read(self, task_id: str) -> Task:
         """Read a task's state without the right to write."""

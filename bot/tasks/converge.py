@@ -25,7 +25,7 @@ from bot.tasks.writes import Writer
 
 MOST_ROUNDS: Final = 50  # of one call; a task that is not at rest by then is taken up again by the sweep
 ORDER_LIFE_S: Final = 14 * 86_400
-SILENCE_MS: Final = 45_000  # a heartbeat is renewed every 5 s and lives 30 s
+SILENCE_MS: Final = 30_000  # as long as a heartbeat lives; between RQ's mark and the first one there is a fork
 PATIENCE_MS: Final = 5_000  # between an attempt's start and the first look for its job
 
 
@@ -34,6 +34,9 @@ async def converge(desk: Desk, index: Index, task_id: str) -> None:
     try:
         async with desk.shelf.open(task_id) as book:
             await _converge(desk, index, book)
+            has_ended = book.task.state.is_final
+        if has_ended:
+            desk.shelf.forget(task_id)
     except Superseded as error:
         desk.shelf.forget(task_id)
         desk.log.warning("converge.superseded", task=task_id, code=error.code)

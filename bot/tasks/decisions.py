@@ -40,7 +40,7 @@ def _approval(task: Task, record: Record, data: kinds.Approval) -> Task:
 
 
 def _withdrawn(task: Task, _: Record, data: kinds.ApprovalWithdrawn) -> Task:
-    return without(task, Gate(data.what))
+    return replace(without(task, Gate(data.what)), withdrawn=task.withdrawn + 1)
 
 
 def _profile(task: Task, _: Record, data: kinds.ProfileSet) -> Task:

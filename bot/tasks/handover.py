@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Final
 
 import msgspec
 
 from bot.audit.keys import seal, verify
+from bot.forges.protocol import GitAccess
 from bot.keyring import runner_public
 from bot.model.access import Ask, context, message
-from bot.model.errors import GatewrightError
+from bot.model.errors import GatewrightError, Unavailable
+from bot.model.task import Origin
 from bot.tasks.desk import Desk
 
 LIFE_S: Final = 60
+PAUSES_S: Final = (1.0, 4.0, 10.0, 20.0)  # together less than an attempt waits
 
 
 async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
@@ -40,12 +44,26 @@ async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
         desk.log.error("access.forged", task=task, attempt=attempt)
         return False
     origin = (await desk.shelf.read(task)).origin
-    try:
-        access = await desk.forge(origin.repo, origin.installation).git_access(origin.repo, write=asked.write)  # (3)
-    except GatewrightError as error:
-        desk.log.warning("access.unavailable", task=task, attempt=attempt, code=error.code, why=error.what)
+    minted = await _minted(desk, origin, write=asked.write)  # (3)
+    if minted is None:
         return False
+    access, shown = minted
     await desk.redis.set(f"gw:{knock}", seal(public, msgspec.json.encode(access), context(knock)), ex=LIFE_S)  # (4)
-    minted = hashlib.sha256(access.password.encode()).hexdigest()[:12] if access else "none"
-    desk.log.info("access.minted", task=task, attempt=attempt, write=asked.write, token_sha256=minted)
+    desk.log.info("access.minted", task=task, attempt=attempt, write=asked.write, token_sha256=shown)
     return True
+
+
+async def _minted(desk: Desk, origin: Origin, *, write: bool) -> tuple[GitAccess | None, str] | None:
+    """Have the forge mint a credential, with patience for as long as the attempt waits; None where it will not."""
+    forge = desk.forge(origin.repo, origin.installation)
+    for pause in (*PAUSES_S, None):
+        try:
+            access = await forge.git_access(origin.repo, write=write)
+        except GatewrightError as error:
+            desk.log.warning("access.unavailable", task=origin.task, code=error.code, why=error.what)
+            if pause is None or not isinstance(error, Unavailable):
+                return None
+            await asyncio.sleep(pause)
+        else:
+            return access, hashlib.sha256(access.password.encode()).hexdigest()[:12] if access else "none"
+    return None

@@ -27,7 +27,8 @@ async def _on_issue(desk: Desk, forge: Forge, task: Task, event: Event) -> Draft
         return None
     issue = await forge.issue(event.repo, event.number)
     if event.kind is EventKind.ISSUE_AWAY:
-        is_back = issue is not None and not issue.is_locked
+        is_hidden = issue is not None and issue.is_confidential and not desk.settings.policy.confidential_issues
+        is_back = issue is not None and not issue.is_locked and not is_hidden
         return None if is_back or task.state is State.BLOCKED else _block(desk, event, "GW-ISSUE-AWAY")
     if issue is None:
         return None  # it is away, and an event of its own says so
@@ -47,13 +48,17 @@ async def _is_decided(forge: Forge, task: Task) -> bool:
 async def _on_change(desk: Desk, forge: Forge, task: Task, event: Event) -> Draft | None:
     if task.pull is None or task.pull.number != event.number:
         return None
+    if event.kind is EventKind.UNREVIEWED:
+        return _taken_back(desk, task, event)
     change = await forge.get_change(event.repo, event.number)
     if change is None:
         return None
     if event.kind is EventKind.CHANGE_PUSHED:
         return _pushed_over(desk, task, change)
-    if change.is_open:
-        return None  # it was opened again meanwhile
+    return None if change.is_open else _decided(desk, task, event, change)
+
+
+def _decided(desk: Desk, task: Task, event: Event, change: Change) -> Draft:
     if not change.is_merged:
         return _close(desk, event, State.REJECTED, "the change was closed without a merge")
     if task.state in (State.CHANGE_REVIEW, State.BLOCKED):
@@ -77,3 +82,11 @@ def _pushed_over(desk: Desk, task: Task, change: Change) -> Draft | None:
         return None
     gone = kinds.ApprovalWithdrawn(Gate.CHANGE.value, approval.digest, "a commit was pushed")
     return Draft("approval.withdrawn", gone, desk.service, "forge")
+
+
+def _taken_back(desk: Desk, task: Task, event: Event) -> Draft | None:
+    approval = task.approval(Gate.CHANGE)
+    if approval is None or approval.actor.id != event.actor.id:
+        return None
+    gone = kinds.ApprovalWithdrawn(Gate.CHANGE.value, approval.digest, "the approval was taken back")
+    return Draft("approval.withdrawn", gone, desk.person(event.repo, event.actor, "approver"), "forge")

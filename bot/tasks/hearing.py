@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from bot.commands.grammar import Said, parse
 from bot.forges.protocol import Forge
 from bot.model.command import Command, Verb
@@ -38,6 +40,7 @@ async def _hear_person(desk: Desk, book: Book, event: Event) -> None:
     if event.kind is EventKind.COMMENTED and not await _unchanged(forge, event, comment):
         desk.log.warning("comment.changed", repo=repo.path, number=event.number, comment=comment.id)
         return
+    comment = replace(comment, author=await forge.account(comment.author))
     role = await forge.role(repo, comment.author)
     head = await _head(forge, event)
     await remember(desk.redis, repo, comment.author)
@@ -57,16 +60,22 @@ def _unheard(desk: Desk, book: Book, event: Event, comment: Comment) -> list[tup
 
 def _said(desk: Desk, event: Event, comment: Comment) -> tuple[Said, ...]:
     trigger = desk.settings.trigger
-    said = parse(comment.body, bot_name=trigger.bot_name, bare=event.repo.forge is not ForgeKind.GITLAB)
-    if event.kind is EventKind.REVIEWED and event.review_approves:
+    said = parse(comment.body, bot_name=trigger.bot_name, bare=event.repo.forge.takes_bare)
+    counts = desk.settings.policy.counts_native_approval
+    if event.kind is EventKind.REVIEWED and event.review_approves and counts:
         return (Command(Verb.APPROVE), *said)
     return said
 
 
 async def _unchanged(forge: Forge, event: Event, comment: Comment) -> bool:
-    """Read the comment again: only the text its author wrote, never edited since, may act."""
+    """Read the comment again: only the text its author wrote, never edited since, may act.
+
+    Times are compared by the second: some payloads say no more.
+    """
     now = await forge.get_comment(event.repo, event.number, comment.id)
-    return now is not None and now.body == comment.body and now.author.id == comment.author.id
+    if now is None or now.updated_ms // 1000 != comment.updated_ms // 1000:
+        return False
+    return now.body == comment.body and now.author.id == comment.author.id
 
 
 async def _head(forge: Forge, event: Event) -> str:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from redis.asyncio import Redis
 
-from bot.model.event import ForgeKind, Repo
-from bot.model.task import new_task_id
+from bot.audit.chain import Link
+from bot.model.event import Repo
 from bot.tasks.plain import text
 
 OPEN: Final = "gw:tasks:open"
 ALL: Final = "gw:tasks:all"
 
-# Claims an issue for a task in one step; answers with the task that holds it already.
-CLAIM: Final = """
+# Claims an issue and begins the journal in one step, so that no crash leaves a claim without a task. It needs no lease:
+# nobody else can know the id yet. Answers with the task that holds the issue, nothing where the id was used before.
+BEGIN: Final = """
 local holder = redis.call('GET', KEYS[1])
 if holder then return holder end
-if redis.call('SADD', KEYS[3], ARGV[1]) == 0 then return 'taken' end
+if redis.call('SADD', KEYS[3], ARGV[1]) == 0 then return '' end
+for i = 4, #ARGV do redis.call('RPUSH', KEYS[4], ARGV[i]) end
+redis.call('HSET', KEYS[5], 'seq', ARGV[2], 'hash', ARGV[3])
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('SADD', KEYS[2], ARGV[1])
 return ARGV[1]
+"""
+RELEASE: Final = """
+redis.call('SREM', KEYS[2], ARGV[1])
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 
 
@@ -29,20 +37,18 @@ class Index:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._claim = redis.register_script(CLAIM)
+        self._begin = redis.register_script(BEGIN)
+        self._release = redis.register_script(RELEASE)
 
-    async def claim(self, repo: Repo, issue: int) -> tuple[str, bool]:
-        """Claim a fresh id for an issue; the second value is False where the issue has an open task already."""
-        while True:
-            wanted = new_task_id(0 if repo.forge is ForgeKind.LOCAL else issue)
-            holder = text(await self._claim(keys=[f"gw:issue:{repo.key}:{issue}", OPEN, ALL], args=[wanted]))
-            if holder != "taken":
-                return holder, holder == wanted
+    async def begin(self, repo: Repo, issue: int, task: str, tail: Link, lines: Sequence[bytes]) -> str:
+        """Open a task with its first records unless the issue has one; answer whose it is, empty for a used id."""
+        keys = [f"gw:issue:{repo.key}:{issue}", OPEN, ALL, f"gw:journal:{task}", f"gw:head:{task}"]
+        args: list[str | bytes] = [task, str(tail.seq), tail.hash, *lines]
+        return text(await self._begin(keys=keys, args=args))
 
     async def release(self, task: str, repo: Repo, issue: int) -> None:
-        """Free an issue for its next task, because this one has ended or came to nothing."""
-        await self._redis.srem(OPEN, task)
-        await self._redis.delete(f"gw:issue:{repo.key}:{issue}")
+        """Free an issue for its next task, because this one has ended; one that has its next task keeps it."""
+        await self._release(keys=[f"gw:issue:{repo.key}:{issue}", OPEN], args=[task])
 
     async def bind_change(self, repo: Repo, number: int, task: str) -> None:
         """Remember whose change a number is."""

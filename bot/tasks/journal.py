@@ -10,13 +10,14 @@ from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from bot.audit.chain import Link
 from bot.model.errors import Superseded
 from bot.tasks.plain import raw, text
 
-LEASE_MS: Final = 15_000
-RENEW_S: Final = 5.0
+LEASE_MS: Final = 10_000
+RENEW_S: Final = 3.0
 WAIT_S: Final = 20.0  # longer than a lease: what a killed control held is free before anybody gives up
 
 # One step for Redis: nothing is appended unless the lease is ours and the head is where we think it is.
@@ -93,7 +94,8 @@ class Journals:
     async def _keep(self, lease: Lease) -> None:
         while not lease.lost:
             await asyncio.sleep(RENEW_S)
-            lease.lost = not await self._renew(keys=[f"gw:lease:{lease.task}"], args=[lease.token, LEASE_MS])
+            with contextlib.suppress(RedisError):  # there is time for another try; if not, appending is refused
+                lease.lost = not await self._renew(keys=[f"gw:lease:{lease.task}"], args=[lease.token, LEASE_MS])
 
     async def append(
         self, lease: Lease, before: Link, after: Link, lines: Sequence[bytes], admitted: Admitted | None = None

@@ -179,7 +179,7 @@ def _change_writes(task: Task) -> Iterator[Write]:
     if is_due and task.pull and task.pull.head != task.head:
         yield Write(Purpose.PULL_BODY, published(task))
     if task.pull and task.state is State.CHANGE_REVIEW:
-        yield Write(Purpose.STATUS, 2 * published(task) + (1 if task.approval(Gate.CHANGE) else 0))
+        yield Write(Purpose.STATUS, 2 * (published(task) + task.withdrawn) + (1 if task.approval(Gate.CHANGE) else 0))
     for generation, _ in enumerate(task.stale_pulls, 1):
         yield Write(Purpose.PULL_CLOSE, generation)
 
@@ -192,8 +192,8 @@ def _gate_writes(task: Task, gate: Gate) -> Iterator[Write]:
             yield Write(fold, rev)
     if revs and task.state.gate is gate:
         yield Write(show, revs[-1])
-        if revs.count(revs[-1]) > 1:  # asked anew about the same draft, because something else that is bound changed
-            yield Write(again, len(revs))
+        if revs.count(revs[-1]) > 1 and f"{show.value}:{revs[-1]}" in task.posted:
+            yield Write(again, len(revs))  # the draft is the same, something else that is bound has changed
 
 
 def _answers(heard: Heard) -> Iterator[Write]:

@@ -6,12 +6,14 @@ import hashlib
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from bot import __version__
 from bot.audit import kinds
-from bot.audit.chain import Draft, genesis
+from bot.audit.chain import Draft, Link, extend, genesis
 from bot.forges.protocol import Forge, Role
-from bot.model.event import AccountKind, Event, Issue
+from bot.model.event import AccountKind, Event, ForgeKind, Issue
+from bot.model.task import new_task_id
 from bot.tasks.binding import policy_digest
 from bot.tasks.desk import Desk, Snapshot
 from bot.tasks.index import Index
@@ -24,21 +26,24 @@ async def open_task(desk: Desk, index: Index, event: Event) -> str | None:
     """Open a task for a labelled issue; None where the label, read again, gives no reason to."""
     forge = desk.forge(event.repo, event.installation)
     issue = await forge.issue(event.repo, event.number)
+    if issue is not None and issue.is_confidential and not desk.settings.policy.confidential_issues:
+        desk.log.warning("label.confidential", repo=event.repo.path, issue=event.number)
+        return None
     if issue is None or not _is_wanted(desk, issue):
         desk.log.info("label.stale", repo=event.repo.path, issue=event.number)
         return None
+    event = replace(event, actor=await forge.account(event.actor))
     if not await _may_trigger(desk, forge, event):
         return None
     await remember(desk.redis, event.repo, event.actor)
-    task, is_new = await index.claim(event.repo, event.number)
-    if not is_new:
-        return task
-    try:
-        await _write_first(desk, forge, event, issue, task)
-    except BaseException:
-        await index.release(task, event.repo, event.number)
-        raise
-    return task
+    drafts = await _first(desk, forge, event, issue)
+    holder = ""
+    while not holder:
+        task = new_task_id(0 if event.repo.forge is ForgeKind.LOCAL else event.number)
+        start = Link(-1, genesis(desk.settings.server.instance, event.repo.key, task))
+        lines, tail = extend(start, drafts, task=task, now_ms=desk.clock())
+        holder = await index.begin(event.repo, event.number, task, tail, lines)
+    return holder
 
 
 def _is_wanted(desk: Desk, issue: Issue) -> bool:
@@ -58,7 +63,8 @@ async def _may_trigger(desk: Desk, forge: Forge, event: Event) -> bool:
     return False
 
 
-async def _write_first(desk: Desk, forge: Forge, event: Event, issue: Issue, task: str) -> None:
+async def _first(desk: Desk, forge: Forge, event: Event, issue: Issue) -> tuple[Draft, ...]:
+    """Gather what the first records say."""
     settings, repo = desk.settings, event.repo
     home = await desk.home(repo, event.installation)
     base = await forge.head(repo, home.default_branch)
@@ -90,12 +96,11 @@ async def _write_first(desk: Desk, forge: Forge, event: Event, issue: Issue, tas
     body = desk.store("body", msgspec.json.encode(snapshot))
     requester = desk.person(repo, event.actor, "requester")
     profile = kinds.ProfileSet(**msgspec.structs.asdict(settings.profile))
-    async with desk.shelf.begin(task, genesis(settings.server.instance, repo.key, task)) as book:
-        await book.write(
-            Draft("task.opened", opened, requester, basis="forge"),
-            Draft("issue.snapshot", seen, desk.service, basis="forge", refs=(body,)),
-            Draft("profile.set", profile, desk.service),
-        )
+    return (
+        Draft("task.opened", opened, requester, basis="forge"),
+        Draft("issue.snapshot", seen, desk.service, basis="forge", refs=(body,)),
+        Draft("profile.set", profile, desk.service),
+    )
 
 
 def _config_digest(desk: Desk) -> str:

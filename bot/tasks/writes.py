@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
@@ -104,8 +105,13 @@ class Writer:
         kind = MARKED.get(write.purpose)
         if kind is None:
             return ""
-        rev: int | str = write.heard.event_id if write.heard else write.rev
-        comment = await self.forge.find_comment(repo, task.origin.issue, self.words.marker(task, kind, rev))
+        if write.heard:
+            number, answering, on_change = _place(write.heard)
+            marker = self.words.marker(task, kind, write.heard.event_id)
+        else:
+            number, answering, on_change = task.origin.issue, 0, False
+            marker = self.words.marker(task, kind, write.rev)
+        comment = await self.forge.find_comment(repo, number, marker, answering=answering, on_change=on_change)
         return str(comment) if comment else ""
 
     def _text(self, commitment: str) -> str:
@@ -169,16 +175,17 @@ class Writer:
 
     async def react(self, task: Task, write: Write) -> str:
         """Show that a command was taken up."""
-        heard = _heard(write)
-        number, comment = int(heard.event_id.partition(":")[0]), source(heard.event_id).id
+        number, comment, _ = _place(_heard(write))
         await self.forge.react(task.origin.repo, number, comment, "eyes")
         return str(comment)
 
     async def reply(self, task: Task, write: Write) -> str:
         """Answer a command with words."""
         heard = _heard(write)
-        number = int(heard.event_id.partition(":")[0])
-        return str(await self.forge.comment(task.origin.repo, number, self._text(heard.answer)))
+        number, answering, on_change = _place(heard)
+        body = self._text(heard.answer)
+        made = await self.forge.comment(task.origin.repo, number, body, answering=answering, on_change=on_change)
+        return str(made)
 
     async def blocked(self, task: Task, _: Write) -> str:
         """Say why nothing goes on."""
@@ -208,8 +215,12 @@ class Writer:
         """Describe the change anew, because its head has moved."""
         if task.pull is None:
             raise GatewrightError("GW-PULL-GONE", "there is no change to describe")
-        await self.forge.edit_change(task.origin.repo, task.pull.number, body=await self._change_body(task))
-        return await self._adopt(task, task.pull.number)
+        number = task.pull.number
+        change = await self.forge.get_change(task.origin.repo, number)
+        is_draft = change.is_draft if change else task.pull.draft
+        shown = replace(task, pull=replace(task.pull, draft=is_draft))
+        await self.forge.edit_change(task.origin.repo, number, body=await self._change_body(shown))
+        return await self._adopt(task, number)
 
     async def close_pull(self, task: Task, write: Write) -> str:
         """Close the change of an earlier generation, with a word about where it goes on."""
@@ -247,6 +258,12 @@ class Writer:
             digest=binding(task, Gate.CHANGE, self.desk.settings.server.instance).digest(),
             subject=self._subject(task),
         )
+
+
+def _place(heard: Heard) -> tuple[int, int, bool]:
+    """Find where a command stands: the number, the comment that holds it, and whether it came as a review instead."""
+    said = source(heard.event_id)
+    return int(heard.event_id.partition(":")[0]), 0 if said.is_review else said.id, said.is_review
 
 
 def _heard(write: Write) -> Heard:

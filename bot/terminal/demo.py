@@ -2,115 +2,168 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.model.task import State
+from bot.forges.local import Place, survey
+from bot.model.errors import GatewrightError
+from bot.model.task import State, Task
+from bot.reports.views import Problem
+from bot.settings_file import load
+from bot.terminal import places, running
 from bot.terminal.follow import Exit, Follower
 from bot.terminal.gates import Decider, Itself, Person
-from bot.terminal.offers import offers
-from bot.terminal.run import profile, wanted
-from bot.terminal.screen import Screen
+from bot.terminal.models import Machine, lend, profile, verify
+from bot.terminal.offers import hints, offers
+from bot.terminal.run import wanted
+from bot.terminal.screen import Screen, span
 from bot.terminal.session import Session
 
 SAMPLE: Final = Path(__file__).with_name("sample")
 RECORDED: Final = "scripted:demo"
 IDENTITY: Final = {"GIT_AUTHOR_NAME": "Gatewright demo", "GIT_AUTHOR_EMAIL": "demo@gatewright.invalid"}
+# Turns the round in which QA found a fault into one that passed: what somebody with something to hide would change.
+TAMPER: Final = 's/"verdict":"failed"/"verdict":"passed"/'
 
 
-def demo(*, yes: bool, keep: Path | None, model: str, config: Path | None) -> int:
+@dataclass(frozen=True)
+class Play:
+    """One demo: `folder` holds what may be kept, `work` is where agents work and always goes."""
+
+    screen: Screen
+    folder: Path
+    work: Path
+    is_kept: bool
+    model: str  # empty for recorded answers
+    config: Path | None
+    machine: Machine
+
+    @property
+    def repo(self) -> Path:
+        """The throw-away repository."""
+        return self.folder / "repo"
+
+    def overrides(self) -> Mapping[str, str]:
+        """Settle model and places as settings."""
+        work = {"GATEWRIGHT_WORKER__WORK_DIR": str(self.work / "work")}
+        if not self.model:
+            return {**work, **profile(RECORDED), "GATEWRIGHT_PROVIDERS__SCRIPTED__BASE_URL": str(SAMPLE)}
+        return {**work, **profile(self.model), **lend(load(self.config), offers())}
+
+
+def demo(*, yes: bool, keep: Path | None, model: str, config: Path | None, machine: Machine) -> int:
     """Play the whole job, and leave the result where `keep` says."""
     screen = Screen()
-    folder = place(keep)
+    if model:
+        verify(load(config, {**os.environ, **lend(load(config), offers()), **profile(model)}), machine)
+    kept = places.kept(keep) if keep else None
+    return running.run(_demo(screen, kept, yes=yes, model=model, config=config, machine=machine), lambda: _stop(screen))
+
+
+async def _demo(
+    screen: Screen, kept: Path | None, *, yes: bool, model: str, config: Path | None, machine: Machine
+) -> int:
+    work = places.scratch("gatewright-demo-")
+    play = Play(screen, kept or work, work, kept is not None, model, config, machine)
     try:
-        return asyncio.run(_demo(screen, folder, yes=yes, model=model, config=config, kept=bool(keep)))
+        return await _play(play, yes=yes)
     finally:
-        if keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        if why := places.remove(work):
+            screen.say(f"{work} could not be removed: {why}")
 
 
-async def _demo(screen: Screen, folder: Path, *, yes: bool, model: str, config: Path | None, kept: bool) -> int:
-    began = time.monotonic()
-    repo = await asyncio.to_thread(sample_repository, folder / "repo")
-    title, body = wanted("", SAMPLE / "issue.md")
-    greet(screen, folder, model)
-    decider = pick(screen, yes=yes)
-    async with Session(folder / "data", config, choose(model, folder)) as session:
-        if not model:
-            session.is_confined = await asyncio.to_thread(can_confine)
-            if not session.is_confined:
-                screen.say("bubblewrap is not installed here: the recorded answers run WITHOUT a sandbox.")
-                screen.say("Real models never do. On Debian and Ubuntu: apt-get install bubblewrap socat\n")
-        screen.say(f"  Issue 1  {title}\n")
-        task_id = await session.open(repo, title, body)
-        code = await Follower(session, screen, decider).follow(task_id)
-        task = await session.state(task_id)
-        change = await session.diff(task) if task.head else ""
-    if task.state is State.DONE:
-        if not screen.is_live:
-            screen.show(change, is_diff=True)
-        report(screen, repo, folder, task.branch, time.monotonic() - began, kept=kept)
-        return await asyncio.to_thread(verify, repo, task.branch) if code is Exit.DONE else int(code)
-    screen.say(f"The task is {task.state.value}.")
+async def _play(play: Play, *, yes: bool) -> int:
+    screen = play.screen
+    greet(play)
+    decider = pick(screen, yes=yes, is_recorded=not play.model)
+    await running.through(sample_repository, play.repo)
+    place = await survey(play.repo)
+    async with Session(play.folder / "data", play.config, play.overrides()) as session:
+        await jail(play, session)
+        code, task = await _follow(play, session, place, decider)
+    if code is Exit.WAITS:
+        screen.say("\nThe question was left open, so the demo ends here.")
+    elif task.state is State.DONE:
+        change = await running.through(checkout, play.repo, task.branch) if play.is_kept else play.repo
+        if not await running.through(audit, change, task.branch, play.folder / "data" / "blobs"):
+            return Exit.FAILED
+        report(play, task, change)
+    else:
+        screen.say(f"\nYou ended the task: it is {task.state.value}, and main is as it was.")
     return int(code)
 
 
-def greet(screen: Screen, folder: Path, model: str) -> None:
+async def _follow(play: Play, session: Session, place: Place, decider: Decider) -> tuple[Exit, Task]:
+    title, body = wanted("", SAMPLE / "issue.md")
+    play.screen.say(f"  Issue 1  {title}\n")
+    task_id = await session.open(place, title, body)
+    code = await Follower(session, play.screen, decider, lambda _, problem: ways(play, problem)).follow(task_id)
+    return code, await session.state(task_id)
+
+
+def greet(play: Play) -> None:
     """Say what is about to happen, and with which model."""
+    screen = play.screen
     screen.say("\nGatewright demo: one issue, three gates, one proven change.")
-    if model:
-        screen.say(f"Model {model}, throw-away repository.")
+    if play.model:
+        screen.say(f"Model {play.model} on a throw-away repository.")
     else:
-        screen.say("No model is used: recorded answers play through the real loop, worktree, tests and journal.")
-        for offer in offers():
-            screen.say(f"For a real one ({offer.because}): gatewright demo --model {offer.model}")
-    screen.say(f"Nothing outside {folder} is touched.\n")
+        screen.tell("No model is used: recorded answers play through the real loop, worktree, tests and journal.")
+    screen.say(f"Everything is made below {play.folder}{'' if play.is_kept else ', and removed at the end'}.")
+    if not play.model:
+        for offer in (*offers(), *hints()):
+            screen.say(f"For a real model ({offer.because}):")
+            for line in filter(None, (offer.lacks, f"gatewright demo --model {offer.model}")):
+                screen.say(f"  {line}")
+    screen.say()
 
 
-def pick(screen: Screen, *, yes: bool) -> Decider:
+async def jail(play: Play, session: Session) -> None:
+    """Say how agents are confined, before anything runs; the lines of each phase say how they really were."""
+    table = session.settings.sandbox
+    why = await running.through(play.machine.why_no_jail, table) if table.mode == "bwrap" else "the settings say so"
+    if why is None:
+        return
+    play.screen.tell(f"The recorded answers run WITHOUT a sandbox: {why}." if not play.model else f"NO sandbox: {why}.")
+    play.screen.say("Real models never do, unless the settings take the risk.\n" if not play.model else "")
+
+
+def pick(screen: Screen, *, yes: bool, is_recorded: bool) -> Decider:
     """Ask at a terminal; approve by itself elsewhere, and say so."""
     if screen.is_live and not yes:
-        return Person(screen)
+        return Person(screen, is_recorded=is_recorded)
     why = "--yes was given" if yes else "there is no terminal to ask at"
     screen.say(f"Every gate is approved by itself: {why}.\n")
-    return Itself()
+    return Itself("itself (--yes)" if yes else "itself (no terminal)")
 
 
-def choose(model: str, folder: Path) -> Mapping[str, str]:
-    """Settle model and places as settings."""
-    places = {"GATEWRIGHT_WORKER__WORK_DIR": str(folder / "work")}
-    if not model:
-        return {**places, **profile(RECORDED), "GATEWRIGHT_PROVIDERS__SCRIPTED__BASE_URL": str(SAMPLE)}
-    known = next((offer.overrides for offer in offers() if offer.model == model), {})
-    return {**places, **profile(model), **known}
+def ways(play: Play, problem: Problem) -> str:
+    """Say what can be done about a blocked demo, whose parts are gone when it ends."""
+    look = f"look into {play.folder}/data/worker.log" if play.is_kept else "gatewright demo --keep DIR leaves all logs"
+    return "\n".join(filter(None, (problem.fix, look)))
 
 
-def can_confine() -> bool:
-    """Tell whether the programs of the jail are here; the worker finds out whether they work."""
-    return all(shutil.which(program) for program in ("bwrap", "socat", "setpriv", "prlimit"))
-
-
-def place(keep: Path | None) -> Path:
-    """Make the folder of everything; the jail's own user must be able to pass through it."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        return keep.resolve()
-    folder = Path(tempfile.mkdtemp(prefix="gatewright-demo-"))
-    folder.chmod(0o711)
-    return folder
-
-
-def sample_repository(path: Path) -> Path:
+def sample_repository(path: Path) -> None:
     """Make the throw-away repository with one commit."""
     shutil.copytree(SAMPLE / "project", path)
+    _git(path, "init", "-q", "-b", "main")
+    _git(path, "add", "-A")
+    _git(path, "commit", "-q", "-m", "A tiny payment client")
+
+
+def checkout(repo: Path, branch: str) -> Path:
+    """Lay the result beside the repository, whose own checkout stays as it is."""
+    _git(repo, "worktree", "add", "-q", str(repo.with_name("change")), branch)
+    return repo.with_name("change")
+
+
+def _git(path: Path, *words: str) -> None:
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
         **IDENTITY,
@@ -118,28 +171,48 @@ def sample_repository(path: Path) -> Path:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
     }
-    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "A tiny payment client"]):
-        subprocess.run(["git", "-C", str(path), *words], check=True, env=env, stdin=subprocess.DEVNULL)
-    return path
+    try:
+        subprocess.run(
+            ["git", "-C", str(path), *words], check=True, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+            start_new_session=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise GatewrightError("GW-GIT-MISSING", "git is not installed", fix="apt-get install git") from None
+    except subprocess.CalledProcessError as error:
+        raise GatewrightError(
+            "GW-LOCAL-GIT",
+            f"git {words[0]} failed in {path}",
+            why=error.stderr.decode("utf-8", "replace").strip()[:300],
+        ) from None
 
 
-def report(screen: Screen, repo: Path, folder: Path, branch: str, seconds: float, *, kept: bool) -> None:
-    """Say where everything is."""
-    screen.say(f"\nDone in {seconds:.1f} s.\n")
-    if kept:
-        screen.say(f"  Branch    {branch}")
-        screen.say(f"  Look      git -C {repo} log -p main..{branch}")
-        screen.say(f"  Verify    gatewright audit verify {repo} --rev {branch} --blobs {folder}/data/blobs")
-        screen.say(f"  Tamper    git -C {repo} switch {branch}, change one byte under .gatewright/, verify again")
+def report(play: Play, task: Task, change: Path) -> None:
+    """Say where everything is, and how to see that tampering shows."""
+    screen = play.screen
+    worked_ms = sum(attempt.ended_ms - attempt.started_ms for attempt in task.attempts)
+    screen.say(f"\nDone in {span(worked_ms)} of work.\n")
+    screen.say(f"  Branch    {task.branch}")
+    if play.is_kept:
+        journal = change / ".gatewright" / "tasks" / task.origin.task / "audit" / "0000.jsonl"
+        screen.say(f"  Look      git -C {change} log -p main..")
+        screen.say(f"  Verify    gatewright audit verify {change} \\\n    --blobs {play.folder}/data/blobs")
+        screen.say(f"  Tamper    sed -i '{TAMPER}' \\\n    {journal}")
+        screen.say("            and verify again: it names the record. Undo it with")
+        screen.say(f"            git -C {change} restore .")
     else:
         screen.say("  Keep it   gatewright demo --keep DIR")
     screen.say('  For real  gatewright run --repo . "what to do"\n')
 
 
-def verify(repo: Path, branch: str) -> int:
-    """Check the evidence the way an auditor would, and print what it proves."""
+def audit(path: Path, branch: str, blobs: Path) -> bool:
+    """Check the evidence the way an auditor would, and print what it proves: the result, and so on stdout."""
     from bot.audit.command import verify as check  # noqa: PLC0415 - only at the end
 
+    sys.stdout.write("\n")
+    code = check(path, rev=branch, blobs=blobs)
     sys.stdout.flush()
-    code = check(repo, rev=branch)
-    return Exit.DONE if code == 0 else Exit.FAILED
+    return code == 0
+
+
+def _stop(screen: Screen) -> None:
+    screen.say("Stopping; what was made is removed ...")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -13,21 +14,18 @@ from bot.model.errors import GatewrightError
 from bot.model.evidence import QaReport
 from bot.model.task import Attempt, Gate, Heard, State, Step, Task
 from bot.reports.problems import problem
+from bot.reports.views import Problem
+from bot.terminal.deeds import Deeds
 from bot.terminal.gates import Decider
 from bot.terminal.screen import Screen
 from bot.terminal.session import Session
+from bot.terminal.tale import Tale, faults, figures, name, step_titles, summary
 
 POLL_S: Final = 0.05
-NAMES: Final = {
-    Step.SPEC: "Spec",
-    Step.PLANNING: "Plan",
-    Step.CODING: "Coding",
-    Step.QA: "QA",
-    Step.QA_FIXER: "Fixing",
-    Step.PUBLISH: "Evidence",
-    Step.ARCHIVE: "Evidence",
-}
 SHOWN_GATE: Final = {Gate.SPEC: "gate.spec", Gate.PLAN: "gate.plan"}
+SAID: Final = {"approve": "approved", "revise": "sent back", "edit": "edited", "reject": "rejected", "fix": "sent back"}
+LONG_DIFF: Final = 250  # lines that are shown unasked
+FAULT: Final = 300  # characters of one finding of QA
 
 
 class Exit(IntEnum):
@@ -40,28 +38,55 @@ class Exit(IntEnum):
 
 
 class Follower:
-    """Prints what happens to one task and carries the person's answers to it."""
+    """Prints what happens to one task and carries the person's answers to it.
 
-    def __init__(self, session: Session, screen: Screen, decider: Decider) -> None:
+    `ways` writes what a person can do about a blocked task.
+    """
+
+    def __init__(
+        self, session: Session, screen: Screen, decider: Decider, ways: Callable[[Task, Problem], str]
+    ) -> None:
+        self.tale = Tale()
         self._session = session
         self._screen = screen
         self._decider = decider
+        self._ways = ways
+        self._deeds = Deeds(session.control.desk.redis, session.control.desk.blobs)
         self._printed: dict[int, str] = {}
         self._step = 0
+        self._titles: dict[int, str] = {}
 
-    async def follow(self, task_id: str) -> Exit:
-        """Go on until the task is at rest."""
+    async def follow(self, task_id: str, *, is_new: bool = True) -> Exit:
+        """Go on until the task is at rest; of one that is not new, only what happens from now on is told."""
+        if not is_new:
+            await self._skip(task_id)
+        try:
+            code = await self._follow(task_id)
+        finally:
+            self._screen.status.clear()
+        await self._session.settle(task_id)
+        return code
+
+    async def _skip(self, task_id: str) -> None:
+        task = await self._session.state(task_id)
+        self._printed = {attempt.number: attempt.outcome for attempt in task.attempts if attempt.outcome}
+        self._step = task.steps_done
+
+    async def _follow(self, task_id: str) -> Exit:
         while True:
             self._session.check()
             task = await self._session.state(task_id)
-            self._show_progress(task)
-            if task.state is State.BLOCKED:
-                return self._blocked(task)
-            if task.state.is_final and not task.running:
+            self.tale.hear(await self._session.records(task_id, self.tale.size, task.size))
+            await self._show_progress(task)
+            if task.state is State.BLOCKED and not task.running:
+                raise self._blocked(task)
+            if task.state.is_final and self._session.is_at_rest(task):
                 return Exit.DONE if task.state is State.DONE else Exit.FAILED
             gate = task.state.gate
-            if gate and self._is_asked(task, gate) and not await self._decide(task, gate):
-                return Exit.WAITS
+            if gate and self._is_asked(task, gate):
+                self._screen.status.clear()
+                if not await self._decide(task, gate):
+                    return Exit.WAITS
             await asyncio.sleep(POLL_S)
 
     def _is_asked(self, task: Task, gate: Gate) -> bool:
@@ -71,32 +96,42 @@ class Follower:
         return gate is Gate.CHANGE or f"{SHOWN_GATE[gate]}:{asked.rev}" in task.posted
 
     async def _decide(self, task: Task, gate: Gate) -> bool:
+        word = gate.value.capitalize()
         text = await self._matter(task, gate)
-        summary = await self._summary(task, gate)
-        self._screen.line("ask", gate.value.capitalize(), summary)
-        if self._screen.is_live and gate is not Gate.CHANGE:
-            self._screen.show(text)
-        answer = await asyncio.to_thread(self._decider.decide, task, gate, text)
+        words = await self._present(task, gate, text)
+        asked = task.asked(gate)
+        digest = asked.digest[:SHOWN] if asked else ""
+        self._screen.line("ask", word, words if self._screen.is_live else f"waits for approval of {digest}: {words}")
+        answer = await self._decider.decide(task, gate, text)
         if answer is None:
             return False
         await self._session.say(task, answer)
-        now = await self._session.state(task.origin.task)
-        heard = now.heard[-1]
+        heard = (await self._session.state(task.origin.task)).heard[-1]
         if heard.accepted:
-            verb = {"approve": "approved", "revise": "sent back", "edit": "edited", "reject": "rejected"}
-            digest = now.requested[-1].digest[:SHOWN] if heard.verb == "approve" else ""
-            words = f"{verb.get(heard.verb, heard.verb)} by you{', ' + digest if digest else ''}"
-            self._screen.line("ok", gate.value.capitalize(), words)
+            end = f", {digest}" if heard.verb == "approve" else ""
+            self._screen.line("ok", word, f"{SAID.get(heard.verb, heard.verb)} by {self._decider.name}{end}")
         else:
             self._refused(heard)
         return True
 
+    async def _present(self, task: Task, gate: Gate, text: str) -> str:
+        """Show what is to be decided on, and say in a line what it holds."""
+        if gate is not Gate.CHANGE:
+            self._screen.show(text)
+            spec = self._session.text(task.spec.commitment) if task.spec else ""
+            return summary(gate, text, spec)
+        if text.count("\n") <= LONG_DIFF:
+            self._screen.show(text, "diff")
+        if commitment := self.tale.qa_text():
+            self._screen.show(self._session.text(commitment))
+        return await self._session.diffstat(task)
+
     def _refused(self, heard: Heard) -> None:
         """Show a person why, and let them answer again; where no person answers, end."""
         said = self._session.text(heard.answer) if heard.answer else heard.code
-        words = "\n".join(line for line in said.splitlines() if not line.startswith("<"))
+        words = "\n".join(line for line in said.splitlines() if not line.startswith("<")).strip()
         if not self._decider.is_person:
-            raise GatewrightError(heard.code, f"`{heard.verb}` was refused", why=words.strip())
+            raise GatewrightError(heard.code, f"`{heard.verb}` was refused", why=words)
         self._screen.show(words)
 
     async def _matter(self, task: Task, gate: Gate) -> str:
@@ -105,70 +140,59 @@ class Follower:
             return self._session.text(artifact.commitment)
         return await self._session.diff(task)
 
-    async def _summary(self, task: Task, gate: Gate) -> str:
-        asked = task.asked(gate)
-        digest = asked.digest[:SHOWN] if asked else ""
-        if gate is Gate.CHANGE:
-            return f"{await self._session.diffstat(task)}  {digest}"
-        text = self._session.text(task.artifact(gate).commitment) if task.artifact(gate) else ""  # type: ignore[union-attr]
-        count = text.count("- **AC-") if gate is Gate.SPEC else text.count("\n### ")
-        return f"{count} {'acceptance criteria' if gate is Gate.SPEC else 'steps'}, {digest}"
-
-    def _show_progress(self, task: Task) -> None:
+    async def _show_progress(self, task: Task) -> None:
         for attempt in task.attempts:
-            before = self._printed.get(attempt.number)
-            now = attempt.outcome or "running"
+            if attempt.step is Step.CODING:
+                self._show_steps(task)
+            before, now = self._printed.get(attempt.number), attempt.outcome or "running"
             if before != now:
                 self._printed[attempt.number] = now
                 self._show_attempt(task, attempt)
-        if task.steps_done > self._step and task.state is State.CODING:
-            self._screen.line("note", "Coding", f"step {task.steps_done} of {task.steps_total} done")
-        self._step = task.steps_done
+        if running := task.running:
+            deeds = await self._deeds.look(task.origin.task, running.number) if self._screen.is_live else ()
+            self._screen.status.update(name(running), self._doing(task, running), running.started_ms / 1000, deeds)
+
+    def _show_steps(self, task: Task) -> None:
+        self._step = min(self._step, task.steps_done)
+        if task.steps_total and not self._titles and task.plan and task.spec:
+            plan, spec = (self._session.text(each.commitment) for each in (task.plan, task.spec))
+            self._titles = step_titles(plan, spec)
+        while self._step < task.steps_done:
+            self._step += 1
+            self._screen.line(
+                "note", "Coding", f"step {self._step} of {task.steps_total}: {self._titles.get(self._step, 'done')}"
+            )
+
+    def _doing(self, task: Task, attempt: Attempt) -> str:
+        if attempt.step is Step.CODING and task.steps_total:
+            number = min(task.steps_done + 1, task.steps_total)
+            return f"step {number} of {task.steps_total}: {self._titles.get(number, '')}"
+        if attempt.step is Step.QA:
+            return f"its own tests first, then {attempt.model} judges"
+        return attempt.model or "committing and pushing"
 
     def _show_attempt(self, task: Task, attempt: Attempt) -> None:
-        name = NAMES[attempt.step]
+        word = name(attempt)
         if not attempt.outcome:
             if attempt.step.phase and not self._screen.is_live:
-                self._screen.line("note", name, f"started with {attempt.model}")
+                self._screen.line("note", word, f"starts with {attempt.model}")
             return
-        seconds = (attempt.ended_ms - attempt.started_ms) / 1000
-        cost = "-" if attempt.usage.micro_usd is None else f"{attempt.usage.micro_usd / 1e6:.2f}"
-        right = f"{seconds:.1f} s   {cost} USD" if attempt.step.phase else f"{seconds:.1f} s"
-        is_fine = attempt.outcome == "ok" and not (attempt.step is Step.QA and not self._qa_passed(task, attempt))
-        self._screen.line("ok" if is_fine else "fail", name, self._words(task, attempt), right)
+        report = self._report(attempt)
+        mark = "ok" if self.tale.is_fine(attempt) else "fail"
+        self._screen.line(mark, word, self.tale.words(task, attempt, report), figures(attempt))
+        for fault in faults(report) if report and not report.passed else ():
+            short = fault if len(fault) <= FAULT else fault[:FAULT] + "…"
+            if self._screen.is_live:
+                self._screen.detail(short)
+            else:
+                self._screen.line("note", word, short)
 
-    def _qa_passed(self, task: Task, attempt: Attempt) -> bool:
-        return task.verdict is None or task.verdict.round != attempt.round or task.verdict.passed
+    def _report(self, attempt: Attempt) -> QaReport | None:
+        commitment = self.tale.report(attempt.number)
+        return msgspec.json.decode(self._session.text(commitment), type=QaReport) if commitment else None
 
-    def _words(self, task: Task, attempt: Attempt) -> str:
-        if attempt.outcome != "ok":
-            return f"{attempt.outcome} {attempt.code}".rstrip()
-        if attempt.step is Step.QA and task.verdict:
-            return self._qa_words(task)
-        if attempt.step is Step.CODING:
-            return f"{task.steps_done} of {task.steps_total} steps {self._session.jail}"
-        written = {Step.SPEC: "written by", Step.PLANNING: "written by", Step.QA_FIXER: "by"}.get(attempt.step)
-        return f"{written} {attempt.model}" if written else "recorded and pushed"
-
-    def _qa_words(self, task: Task) -> str:
-        if task.verdict is None or not task.verdict.commitment:
-            return ""
-        report = msgspec.json.decode(self._session.text(task.verdict.commitment), type=QaReport)
-        checks = ", ".join(_check(c.name, c.exit_code, c.passed) for c in report.checks)
-        return f"{task.verdict.met} of {task.verdict.criteria} criteria met, {checks or 'no checks'}"
-
-    def _blocked(self, task: Task) -> Exit:
+    def _blocked(self, task: Task) -> GatewrightError:
         explanation = self._session.text(task.blocked_blob) if task.blocked_blob else ""
         why = problem(task.blocked_code, explanation)
-        self._screen.line("fail", "Blocked", why.what)
-        raise GatewrightError(
-            why.code,
-            why.what,
-            why=why.why or why.log[-400:],
-            fix=why.fix or f"gatewright tasks retry {task.origin.task}",
-        )
-
-
-def _check(name: str, exit_code: int, passed: int | None) -> str:
-    count = f"{passed} tests, " if passed is not None else ""
-    return f"{count}{name} exit {exit_code}"
+        what = why.what.removesuffix(f" [{why.code}]")  # the worker's words end with it
+        return GatewrightError(why.code, what, why=why.why or why.log[-400:], fix=self._ways(task, why))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
 from bot.model.approval import SHOWN, matches
 from bot.model.errors import GatewrightError
 from bot.model.task import Gate, Task
+from bot.terminal.running import deaf
 from bot.terminal.screen import Kind
 
 CHOICES: Final = {"v": "(v)iew", "a": "(a)pprove", "r": "(r)evise", "e": "(e)dit", "j": "re(j)ect"}
@@ -57,7 +55,7 @@ def approve(task: Task, gate: Gate) -> str:
     """Write the approval of exactly what was shown."""
     asked = task.asked(gate)
     digest = asked.digest[:SHOWN] if asked else ""
-    return f"/gatewright approve {digest}".rstrip()
+    return f"/approve {digest}".rstrip()
 
 
 class Itself:
@@ -131,11 +129,11 @@ class Person:
             case "f":
                 return await self._with_words("fix", "what is to be mended?")
         reason = await self._screen.ask("why? (Enter for no reason, Ctrl-D to go back)")
-        return None if reason is None else f"/gatewright reject {reason.strip()}".rstrip()
+        return None if reason is None else f"/reject {reason.strip()}".rstrip()
 
     async def _with_words(self, verb: str, question: str) -> str | None:
         words = (await self._screen.ask(question) or "").strip()
-        return f"/gatewright {verb} {words}" if words else None
+        return f"/{verb} {words}" if words else None
 
     async def _edit(self, task: Task, gate: Gate, text: str) -> str | None:
         """Edit the draft; one that was refused is not lost, the editor opens with it again."""
@@ -160,7 +158,7 @@ async def edited(text: str) -> str:
         file = Path(folder) / "draft.md"
         await asyncio.to_thread(file.write_text, text, encoding="utf-8")
         try:
-            with _deaf():
+            with deaf():
                 process = await asyncio.create_subprocess_exec(*shlex.split(editor), str(file))
                 code = await process.wait()
             new = await asyncio.to_thread(file.read_text, encoding="utf-8")
@@ -174,7 +172,7 @@ async def edited(text: str) -> str:
 def fenced(text: str) -> str:
     """Write the command that puts a text in force; the fence is longer than any inside."""
     fence = "`" * max(3, longest_ticks(text) + 1)
-    return f"/gatewright edit\n{fence}markdown\n{text.rstrip()}\n{fence}"
+    return f"/edit\n{fence}markdown\n{text.rstrip()}\n{fence}"
 
 
 def longest_ticks(text: str) -> int:
@@ -188,13 +186,3 @@ def longest_ticks(text: str) -> int:
 
 def _editor(editor: str, why: str) -> GatewrightError:
     return GatewrightError("GW-EDITOR", f"the editor '{editor}' did not end well", why=why, fix="Set EDITOR.")
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Leave Ctrl-C to the editor. A handler of no effect and not SIG_IGN, which the editor would inherit."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -4,83 +4,144 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from bot.audit.blobs import Blobs
 from bot.embedded import EmbeddedRedis
-from bot.model.task import State, Task
+from bot.model.approval import SHOWN
+from bot.model.errors import GatewrightError, Unavailable
+from bot.model.event import ForgeKind
+from bot.model.task import Gate, State, Task
+from bot.reports.problems import problem
 from bot.settings_file import data_dir, load
+from bot.supervisor import ADDRESS
 from bot.tasks.book import Shelf
 from bot.tasks.index import Index
 from bot.tasks.journal import Journals
-from bot.terminal.run import local_data
+from bot.terminal.run import LOCAL, ways
+from bot.terminal.screen import safe
 
-WAITING: Final = {State.SPEC_REVIEW: "spec", State.PLAN_REVIEW: "plan", State.CHANGE_REVIEW: "change"}
-Reader = Callable[[Shelf, Index], Awaitable[int]]
+MARKS: Final = {State.BLOCKED: "■", State.DONE: "✓", State.REJECTED: "✗", State.CANCELLED: "✗", State.EXPIRED: "✗"}
+WAIT_S: Final = 5.0
+REPOSITORY: Final = 25  # columns of its name, which is cut from the left
+Held = tuple[Task, Blobs]
 
 
 def show_all(config: Path | None, *, as_json: bool) -> int:
-    """List every task that Redis knows, newest change first."""
-
-    async def read(shelf: Shelf, index: Index) -> int:
-        found = [await shelf.read(task) for task in await index.all_tasks()]
-        found.sort(key=lambda task: -task.changed_ms)
-        if as_json:
-            _write({"schema": "gatewright/tasks/v1", "tasks": [_plain(task) for task in found]})
-            return 0
-        sys.stdout.write(f"  {'TASK':<14}{'REPOSITORY':<28}{'STATE':<16}{'AGE':>6}{'USD':>8}\n")
-        for task in found:
-            age, usd = _age(task), _usd(task)
-            sys.stdout.write(
-                f"  {task.origin.task:<14}{task.origin.repo.path[-26:]:<28}{task.state.value:<16}{age:>6}{usd:>8}\n"
-            )
-        waits = sum(1 for task in found if task.state in WAITING)
-        sys.stdout.write(f"\n{len(found)} tasks, {waits} wait for people.\n")
+    """List every task that is known here, of the server and of `run`, newest change first."""
+    found = sorted((task for task, _ in _read(config, _every)), key=lambda task: -task.changed_ms)
+    if as_json:
+        _write({"schema": "gatewright/tasks/v1", "tasks": [msgspec.to_builtins(task) for task in found]})
         return 0
+    sys.stdout.write(f"\n  {'TASK':<14}{'REPOSITORY':<27}{'STATE':<16}{'NOW':<9}{'AGE':>5}{'USD':>8}\n")
+    for task in found:
+        mark = MARKS.get(task.state, "◆" if task.state.gate else "●")
+        state = f"{mark} {task.state.value.replace('_', ' ')}"
+        name = safe(task.origin.repo.path)[-REPOSITORY:]
+        sys.stdout.write(
+            f"  {task.origin.task:<14}{name:<27}{state:<16}{_now(task):<9}{_age(task):>5}{_usd(task):>8}\n"
+        )
+    sys.stdout.write(f"\n{_sums(found)}\n")
+    return 0
 
-    return _with_redis(config, read)
 
+def show_one(task_id: str, config: Path | None, *, as_json: bool) -> int:
+    """Show one task, and what it waits for; raises GatewrightError where there is none of that id."""
 
-def show_one(task: str, config: Path | None, *, as_json: bool) -> int:
-    """Show one task."""
+    async def one(shelf: Shelf, _: Index) -> list[Task]:
+        return [await shelf.read(task_id)] if await shelf.journals.head(task_id) else []
 
-    async def read(shelf: Shelf, _: Index) -> int:
-        found = await shelf.read(task)
-        if as_json:
-            _write({"schema": "gatewright/task/v1", "task": _plain(found)})
-            return 0
-        for name, value in _facts(found):
-            sys.stdout.write(f"  {name:<12}{value}\n")
+    found = _read(config, one)
+    if not found:
+        raise GatewrightError("GW-TASK-UNKNOWN", f"there is no task {task_id}", fix="see `gatewright tasks list`")
+    task, blobs = found[0]
+    if as_json:
+        _write({"schema": "gatewright/task/v1", "task": msgspec.to_builtins(task)})
         return 0
-
-    return _with_redis(config, read)
-
-
-def _facts(task: Task) -> list[tuple[str, str]]:
-    asked = task.requested[-1].digest[:12] if task.requested else "-"
-    awaited = WAITING.get(task.state)
-    return [
-        ("task", task.origin.task),
-        ("repository", task.origin.repo.path),
-        ("state", task.state.value + (f" ({task.blocked_code})" if task.blocked_code else "")),
-        ("waits for", f"approval of the {awaited}, {asked}" if awaited else "nobody"),
-        ("base", f"{task.origin.base_commit[:12]} on {task.origin.base_branch}"),
-        ("branch", task.branch or "-"),
-        ("attempts", ", ".join(f"{a.step.value} {a.outcome or 'running'}" for a in task.attempts) or "-"),
-        ("records", str(task.size)),
-        ("cost", f"{_usd(task)} USD"),
-    ]
+    for name, value in _facts(task):
+        sys.stdout.write(f"  {name:<12}{safe(value)}\n")
+    for line in _next(task, blobs):
+        sys.stdout.write(safe(line) + "\n")
+    return 0
 
 
-def _plain(task: Task) -> dict[str, Any]:
-    built: dict[str, Any] = msgspec.to_builtins(task)
-    return built
+def _facts(task: Task) -> Iterator[tuple[str, str]]:
+    asked = task.asked(task.state.gate) if task.state.gate else None
+    yield "task", task.origin.task
+    yield "repository", f"{task.origin.repo.path}, issue {task.origin.issue}"
+    yield "state", task.state.value + (f" ({task.blocked_code})" if task.blocked_code else "")
+    if task.paused:
+        yield "paused", "nothing new is started"
+    yield "base", f"{task.origin.base_commit[:SHOWN]} on {task.origin.base_branch}"
+    yield "branch", task.branch or "-"
+    yield "attempts", ", ".join(f"{a.step.value} {a.outcome or 'running'}" for a in task.attempts) or "-"
+    yield "approved", ", ".join(f"{a.gate.value} {a.digest[:SHOWN]}" for a in task.approvals) or "-"
+    yield "records", str(task.size)
+    yield "cost", f"{_usd(task)} USD"
+    yield "waits for", f"approval of the {task.state.gate}, {asked.digest[:SHOWN]}" if asked else "nobody"
+
+
+def _next(task: Task, blobs: Blobs) -> Iterator[str]:
+    """Show what waits, and how to answer."""
+    if task.state is State.BLOCKED:
+        why = problem(task.blocked_code, _text(blobs, task.blocked_blob))
+        yield f"\n{why.what}"
+        yield from filter(None, (why.why and f"  why: {why.why}", why.log and f"\n{why.log[-2000:]}\n"))
+        if _is_local(task):
+            yield "  fix: " + ways(task, why).replace("\n", "\n       ")
+    gate = task.state.gate
+    asked = task.asked(gate) if gate else None
+    if gate is None or asked is None:
+        return
+    artifact = task.artifact(gate)
+    if artifact is not None:
+        yield "\n" + _text(blobs, artifact.commitment)
+    if gate is Gate.CHANGE:
+        yield f"\nLook: git -C {task.origin.repo.path} log -p {task.origin.base_branch}..{task.branch}"
+    if _is_local(task):
+        yield f"To approve: gatewright tasks approve {task.origin.task} {asked.digest[:SHOWN]}"
+    else:
+        yield "Answer in the issue or pull request: commands are read there."
+
+
+def _text(blobs: Blobs, commitment: str) -> str:
+    """Read what may lie on another machine."""
+    try:
+        return blobs.get(commitment).decode("utf-8", "replace") if commitment else ""
+    except (GatewrightError, OSError):
+        return f"(its text is kept elsewhere: {commitment[:SHOWN]})"
+
+
+def _is_local(task: Task) -> bool:
+    return task.origin.repo.forge is ForgeKind.LOCAL
+
+
+def _now(task: Task) -> str:
+    if task.state.gate:
+        return "waits"
+    return "paused" if task.paused else "runs" if task.running else "-"
+
+
+def _sums(found: list[Task]) -> str:
+    if not found:
+        return 'No tasks yet. gatewright run --repo . "what to do"'
+    is_open = [task for task in found if not task.state.is_final]
+    waits = sum(1 for task in is_open if task.state.gate)
+    blocked = [task for task in is_open if task.state is State.BLOCKED]
+    hint = (
+        f"\ngatewright tasks show {blocked[0].origin.task}   says what to do about the blocked one." if blocked else ""
+    )
+    return f"{len(is_open)} open, {waits} wait for people, {len(blocked)} blocked.{hint}"
 
 
 def _usd(task: Task) -> str:
@@ -98,19 +159,55 @@ def _write(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document) + "\n")
 
 
-def _with_redis(config: Path | None, read: Reader) -> int:
+Reader = Callable[[Shelf, Index], Awaitable[list[Task]]]
+
+
+async def _every(shelf: Shelf, index: Index) -> list[Task]:
+    return [await shelf.read(task) for task in await index.all_tasks() if await shelf.journals.head(task)]
+
+
+def _read(config: Path | None, read: Reader) -> list[Held]:
+    """Ask every Redis that may know tasks: the server's and that of `run`; one that is not running is started."""
     settings = load(config)
-    address = data_dir(settings) / "redis.url"
-    url = address.read_text("ascii") if settings.redis.url == "embedded" and address.exists() else settings.redis.url
-    if url != "embedded":
-        return asyncio.run(_read(url, read))
-    with EmbeddedRedis(local_data(config) / "redis") as redis:
-        return asyncio.run(_read(redis.url, read))
+    data = data_dir(settings)
+    held: list[Held] = []
+    with ExitStack() as opened:
+        if settings.redis.url != "embedded":
+            held += _ask(settings.redis.url, data, read)
+            places = [data / LOCAL]
+        else:
+            places = [data, data / LOCAL]
+        for place in places:
+            if url := _address(place) or _started(place, opened):
+                held += _ask(url, place, read)
+    return held
 
 
-async def _read(url: str, read: Reader) -> int:
-    redis = Redis.from_url(url)
-    try:
-        return await read(Shelf(Journals(redis)), Index(redis))
-    finally:
-        await redis.aclose()
+def _address(place: Path) -> str:
+    """Read where a Redis of ours listens; one that was killed leaves its address behind."""
+    file = place / ADDRESS
+    url = file.read_text("ascii").strip() if file.exists() else ""
+    with socket.socket(socket.AF_UNIX) as knock:
+        return url if url and not knock.connect_ex(url.removeprefix("unix://")) else ""
+
+
+def _started(place: Path, opened: ExitStack) -> str:
+    if not (place / "redis").is_dir():
+        return ""
+    redis = EmbeddedRedis(place / "redis")
+    opened.callback(redis.stop)
+    return redis.start()
+
+
+def _ask(url: str, data: Path, read: Reader) -> list[Held]:
+    async def asked() -> list[Task]:
+        redis = Redis.from_url(url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
+        try:
+            return await read(Shelf(Journals(redis)), Index(redis))
+        except (RedisError, OSError) as error:
+            raise Unavailable("GW-REDIS-AWAY", "Redis does not answer", why=str(error), fix="see [redis] url") from None
+        finally:
+            await redis.aclose()
+
+    blobs = Blobs(data / "blobs")
+    return [(task, blobs) for task in asyncio.run(asked())]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,40 +14,56 @@ import msgspec
 
 OLLAMA: Final = "http://127.0.0.1:11434"
 OLLAMA_NAME: Final = "ollama-here"  # an endpoint of ours; `ollama:` is the native provider's
+KEYS: Final = {"ANTHROPIC_API_KEY": "API_KEY", "CLAUDE_CODE_OAUTH_TOKEN": "AUTH_TOKEN"}
+CLAUDE_CLI: Final = "claude"
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A model string that would work, what it rests on, and the settings it needs."""
+    """A model string that would work, what it rests on, and the settings it needs.
+
+    `table` is the settings table that these fill; `lacks` says what has to be done first, empty where nothing has.
+    """
 
     model: str
     because: str
+    table: tuple[str, str]
     overrides: Mapping[str, str]
+    lacks: str = ""
 
 
 def offers() -> tuple[Offer, ...]:
-    """List what is at hand, best first."""
-    return tuple(offer for offer in (_claude(), _openai(), _ollama()) if offer is not None)
+    """List what is at hand and works as it is, best first."""
+    return tuple(offer for offer in _found() if not offer.lacks)
+
+
+def hints() -> tuple[Offer, ...]:
+    """List what would work after one step more."""
+    return tuple(offer for offer in _found() if offer.lacks)
+
+
+def _found() -> list[Offer]:
+    return [offer for offer in (_claude(), _openai(), _ollama(), _claude_cli()) if offer is not None]
 
 
 def _claude() -> Offer | None:
-    for name, key in {"ANTHROPIC_API_KEY": "API_KEY", "CLAUDE_CODE_OAUTH_TOKEN": "AUTH_TOKEN"}.items():
-        value = os.environ.get(name, "")
-        if value and importlib.util.find_spec("claude_agent_sdk"):
-            return Offer("sonnet", f"{name} is set", {f"GATEWRIGHT_PROVIDERS__CLAUDE__{key}": json.dumps(value)})
+    lacks = _lacks("claude_agent_sdk", "claude")
+    for name, key in KEYS.items():
+        if value := os.environ.get(name, ""):
+            settings = {f"GATEWRIGHT_PROVIDERS__CLAUDE__{key}": json.dumps(value)}
+            return Offer("sonnet", f"{name} is set", ("providers", "claude"), settings, lacks)
     return None
 
 
 def _openai() -> Offer | None:
     value = os.environ.get("OPENAI_API_KEY", "")
-    if value and importlib.util.find_spec("openai"):
-        settings = {"GATEWRIGHT_PROVIDERS__OPENAI__API_KEY": json.dumps(value)}
-        return Offer("openai:gpt-5.5", "OPENAI_API_KEY is set", settings)
-    return None
+    if not value:
+        return None
+    settings = {"GATEWRIGHT_PROVIDERS__OPENAI__API_KEY": json.dumps(value)}
+    lacks = _lacks("openai", "openai")
+    return Offer("openai:gpt-5.5", "OPENAI_API_KEY is set", ("providers", "openai"), settings, lacks)
 
 
 def _ollama() -> Offer | None:
-    if not importlib.util.find_spec("openai"):
-        return None
     try:
         listed = httpx.get(f"{OLLAMA}/api/tags", timeout=0.3, trust_env=False).json().get("models", [])
     except (httpx.HTTPError, ValueError, AttributeError):
@@ -56,4 +73,20 @@ def _ollama() -> Offer | None:
         return None
     prefix = f"GATEWRIGHT_ENDPOINTS__{OLLAMA_NAME.upper()}__"
     settings = {f"{prefix}BASE_URL": json.dumps(f"{OLLAMA}/v1"), f"{prefix}API_KEY": '"none"'}
-    return Offer(f"{OLLAMA_NAME}:{names[0]}", f"an Ollama answers at {OLLAMA}", settings)
+    lacks = _lacks("openai", "openai")
+    return Offer(
+        f"{OLLAMA_NAME}:{names[0]}", f"an Ollama answers at {OLLAMA}", ("endpoints", OLLAMA_NAME), settings, lacks
+    )
+
+
+def _claude_cli() -> Offer | None:
+    """Offer the subscription of a Claude CLI, whose log-in stays its own: a token of it has to be asked for."""
+    if any(os.environ.get(name) for name in KEYS) or not shutil.which(CLAUDE_CLI):
+        return None
+    steps = "export CLAUDE_CODE_OAUTH_TOKEN=$(the token that `claude setup-token` prints)"
+    extra = _lacks("claude_agent_sdk", "claude")
+    return Offer("sonnet", "a claude CLI is here", ("providers", "claude"), {}, f"{extra}; {steps}" if extra else steps)
+
+
+def _lacks(package: str, extra: str) -> str:
+    return "" if importlib.util.find_spec(package) else f"pip install 'gatewright[{extra}]'"

@@ -4,91 +4,159 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bot.forges.local import Place, survey
 from bot.model.approval import SHOWN
-from bot.model.errors import UsageError
+from bot.model.errors import GatewrightError, UsageError
 from bot.model.task import Gate, State, Task
+from bot.reports.views import Problem
 from bot.settings_file import data_dir, load
+from bot.terminal import running
 from bot.terminal.follow import Exit, Follower
-from bot.terminal.gates import Decider, Itself, Nobody, Person
-from bot.terminal.offers import Offer, offers
+from bot.terminal.gates import Beforehand, Decider, Itself, Person
+from bot.terminal.models import Machine, choose, lend
+from bot.terminal.offers import offers
+from bot.terminal.places import work_dir
 from bot.terminal.screen import Screen
 from bot.terminal.session import Session
 
-PHASES: Final = ("SPEC", "PLANNING", "CODING", "QA", "QA_FIXER")
+LOCAL: Final = "local-runs"
+TITLE: Final = 200  # characters
+OWN_VERBS: Final = ("retry", "cancel")  # that `gatewright tasks` has; all others go through `tasks say`
+ENDS: Final = {"cancel": State.CANCELLED, "reject": State.REJECTED}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `run` or of a verb of `tasks`: where state lies, what is set, who decides."""
+
+    config: Path | None
+    screen: Screen
+    decider: Decider
+    overrides: Mapping[str, str]
+
+    def session(self) -> Session:
+        """Start the parts."""
+        data = local_data(self.config)
+        return Session(data, self.config, {**work_dir(load(self.config)), **self.overrides})
+
+    def follower(self, session: Session) -> Follower:
+        """Follow a task of this machine."""
+        return Follower(session, self.screen, self.decider, ways)
 
 
 def run(
-    *, text: str, repo: Path, issue: Path | None, model: str, yes: bool, approve: list[str], config: Path | None
+    *,
+    text: str,
+    repo: Path,
+    issue: Path | None,
+    model: str,
+    yes: bool,
+    approve: list[str],
+    config: Path | None,
+    machine: Machine,
 ) -> int:
     """Open a task on a repository of the user's and follow it."""
-    title, body = wanted(text, issue)
+    wish = wanted(text, issue)
+    approved = beforehand(approve)
+    place = asyncio.run(survey(repo.resolve()))
+    overrides, because = choose(model, config, machine)
     screen = Screen()
-    overrides = choose(model, config)
-    decider = pick(screen, yes=yes, approved=beforehand(approve))
-    return asyncio.run(_run(local_data(config), config, overrides, screen, decider, repo.resolve(), (title, body)))
+    call = Call(config, screen, pick(screen, yes=yes, approved=approved), overrides)
+    return running.run(_run(call, place, wish, because), on_stop=lambda: _stopping(screen))
 
 
 def answer(task: str, words: str, config: Path | None) -> int:
-    """Say something to a local task that waits, and follow it from there; no words just go on."""
+    """Say something to a local task, and follow it from there; no words just go on."""
     screen = Screen()
-    decider = pick(screen, yes=False, approved={})
-    return asyncio.run(_answer(local_data(config), config, screen, decider, task, words))
+    call = Call(config, screen, pick(screen, yes=False, approved={}), lend(load(config), offers()))
+    return running.run(_answer(call, task, words), on_stop=lambda: _stopping(screen))
 
 
-async def _run(  # noqa: PLR0917 - what a run is made of
-    data: Path,
-    config: Path | None,
-    overrides: Mapping[str, str],
-    screen: Screen,
-    decider: Decider,
-    repo: Path,
-    wish: tuple[str, str],
-) -> int:
-    async with Session(data, config, overrides) as session:
-        task = await session.open(repo, *wish)
-        screen.say(f"Task {task} on {repo}. Ctrl-C stops; `gatewright tasks resume {task}` goes on.")
-        code = await Follower(session, screen, decider).follow(task)
-        return conclude(screen, await session.state(task), code, repo)
+async def _run(call: Call, place: Place, wish: tuple[str, str], because: str) -> int:
+    screen, task = call.screen, ""
+    try:
+        async with call.session() as session:
+            task = await session.open(place, *wish)
+            screen.say(f"Task {task} on {place.repo.path}, {place.branch} at {place.commit[:7]}.")
+            screen.say(_models(await session.state(task), because))
+            screen.say("Your checkout stays as it is; what is not committed in it is not seen.\n")
+            code = await call.follower(session).follow(task)
+            return await conclude(call, session, task, code)
+    except asyncio.CancelledError:
+        if task:
+            screen.say(f"Nothing is lost:  gatewright tasks resume {task}  goes on.")
+        raise
 
 
-async def _answer(data: Path, config: Path | None, screen: Screen, decider: Decider, task_id: str, words: str) -> int:
-    async with Session(data, config) as session:
+async def _answer(call: Call, task_id: str, words: str) -> int:
+    async with call.session() as session:
         task = await session.state(task_id)
+        if task.paused and not words:
+            words = "resume"
         if words:
-            await session.say(task, f"/gatewright {words}")
+            await session.say(task, f"/{words}")
             now = await session.state(task_id)
-            if now.heard and not now.heard[-1].accepted:
-                screen.say(session.text(now.heard[-1].answer) if now.heard[-1].answer else now.heard[-1].code)
-                return Exit.FAILED
-        code = await Follower(session, screen, decider).follow(task_id)
-        return conclude(screen, await session.state(task_id), code, Path(task.origin.repo.path))
+            if not now.heard[-1].accepted:
+                raise _refused(session, now)
+        code = await call.follower(session).follow(task_id, is_new=False)
+        if (await session.state(task_id)).state is ENDS.get(words.split(" ")[0]):
+            call.screen.say(f"Task {task_id} has ended.")
+            return Exit.DONE
+        return await conclude(call, session, task_id, code)
 
 
-def conclude(screen: Screen, task: Task, code: Exit, repo: Path) -> int:
+def _refused(session: Session, task: Task) -> GatewrightError:
+    heard = task.heard[-1]
+    said = session.text(heard.answer) if heard.answer else ""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("<")]
+    return GatewrightError(heard.code, f"`{heard.verb}` was refused", why=" ".join(lines))
+
+
+async def conclude(call: Call, session: Session, task_id: str, code: Exit) -> int:
     """Say where the result is, or how to go on."""
+    screen, task = call.screen, await session.state(task_id)
     screen.say()
+    repo, base = task.origin.repo.path, task.origin.base_branch
     if code is Exit.WAITS and task.state.gate:
-        waiting(screen, task, task.state.gate)
+        waiting(call, task, task.state.gate)
     elif task.state is State.DONE:
         screen.say(f"  Branch    {task.branch}")
-        screen.say(f"  Look      git -C {repo} log -p {task.origin.base_branch}..{task.branch}")
+        screen.say(f"  Look      git -C {repo} log -p {base}..{task.branch}")
+        screen.say(f"  Take it   git -C {repo} merge {task.branch}")
         screen.say(f"  Verify    gatewright audit verify {repo} --rev {task.branch}")
     else:
-        screen.say(f"  Task {task.origin.task} is {task.state.value}: {task.close_reason or 'see above'}")
+        end = {State.REJECTED: "was rejected", State.CANCELLED: "was cancelled", State.EXPIRED: "has expired"}
+        kept = f"; its branch {task.branch} stays" if task.branch else ""
+        screen.tell(f"The task {end.get(task.state, f'is {task.state.value}')}: nothing of it reached {base}{kept}.")
     return int(code)
 
 
-def waiting(screen: Screen, task: Task, gate: Gate) -> None:
+def waiting(call: Call, task: Task, gate: Gate) -> None:
     """Say that nobody could be asked, and how to go on."""
-    asked = task.asked(gate)
+    asked, is_person = task.asked(gate), call.decider.is_person
     digest = asked.digest[:SHOWN] if asked else ""
-    screen.say(f"error[GW-GATE-NO-TTY]: the {gate.value} waits for approval and nobody can be asked")
-    screen.say("  why: standard input is not a terminal and --yes was not given")
-    screen.say(f"  fix: approve with  gatewright tasks approve {task.origin.task} {digest}")
-    screen.say(f"       or run again with  --approve {gate.value}={digest}")
+    why = "standard input is not a terminal, and neither --yes nor --approve with this digest was given"
+    call.screen.say(f"error[GW-GATE-NO-TTY]: the {gate.value} waits for approval and nobody can be asked")
+    call.screen.say(f"  why: {'the question was left open' if is_person else why}")
+    call.screen.say(f"  fix: gatewright tasks approve {task.origin.task} {digest}")
+    call.screen.say(
+        f'       gatewright tasks say {task.origin.task} "{"fix" if gate is Gate.CHANGE else "revise"} ..."'
+    )
+    call.screen.say(f"       or, in a terminal, gatewright tasks resume {task.origin.task}")
+
+
+def ways(task: Task, problem: Problem) -> str:
+    """Write what can be done about a blocked local task, as commands."""
+    lines = [problem.fix] if problem.fix else []
+    for way in problem.ways:
+        name, words = task.origin.task, f"{way.verb} {way.argument}".strip()
+        own = way.verb in OWN_VERBS
+        lines.append(f"{way.case}: gatewright tasks " + (f"{way.verb} {name}" if own else f'say {name} "{words}"'))
+    return "\n".join(lines)
 
 
 def wanted(text: str, issue: Path | None) -> tuple[str, str]:
@@ -101,9 +169,10 @@ def wanted(text: str, issue: Path | None) -> tuple[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError("GW-RUN-ISSUE", f"cannot read {issue}", why=str(error)) from None
     title, _, body = text.strip().partition("\n")
-    if not title.strip():
+    title = title.lstrip("# ").strip()
+    if not title:
         raise UsageError("GW-RUN-WHAT", "say what to do", why="the text is empty")
-    return title.lstrip("# ").strip()[:200], body.strip() or title
+    return title[:TITLE], body.strip() or title
 
 
 def beforehand(approve: list[str]) -> dict[str, str]:
@@ -112,7 +181,11 @@ def beforehand(approve: list[str]) -> dict[str, str]:
     for each in approve:
         gate, equals, digest = each.partition("=")
         if gate not in {g.value for g in Gate} or not equals or len(digest) < SHOWN:
-            raise UsageError("GW-RUN-APPROVE", f"--approve {each} names no gate and digest", fix="spec=9f3c21ab77e0")
+            gates = ", ".join(g.value for g in Gate)
+            raise UsageError(
+                "GW-RUN-APPROVE", f"--approve {each} names no gate and digest",
+                why=f"gates are {gates}; a digest has {SHOWN} digits or more", fix="--approve spec=9f3c21ab77e0",
+            )  # fmt: skip
         found[gate] = digest
     return found
 
@@ -121,32 +194,22 @@ def pick(screen: Screen, *, yes: bool, approved: dict[str, str]) -> Decider:
     """Choose who decides."""
     if yes:
         return Itself()
-    return Person(screen) if screen.is_live and not approved else Nobody(approved)
-
-
-def choose(model: str, config: Path | None) -> Mapping[str, str]:
-    """Settle which models do the work, as settings; never recordings."""
-    if model:
-        return profile(model)
-    settings = load(config)
-    if settings.providers or settings.endpoints:
-        return {}
-    found: tuple[Offer, ...] = offers()
-    if found:
-        return {**profile(found[0].model), **found[0].overrides}
-    raise UsageError(
-        "GW-RUN-NO-MODEL",
-        "no model is configured",
-        why="`run` works with real models only",
-        fix="set ANTHROPIC_API_KEY, or name an endpoint: see docs/providers.md; `gatewright demo` needs no model",
-    )
-
-
-def profile(model: str) -> dict[str, str]:
-    """Use one model for all phases."""
-    return {f"GATEWRIGHT_PROFILE__{phase}": f'"{model}"' for phase in PHASES}
+    person = Person(screen) if screen.is_live else None
+    return person if person and not approved else Beforehand(approved, person)
 
 
 def local_data(config: Path | None) -> Path:
     """Keep local tasks apart from those of a server on the same machine."""
-    return data_dir(load(config)) / "local-runs"
+    return data_dir(load(config)) / LOCAL
+
+
+def _models(task: Task, because: str) -> str:
+    profile = task.profile
+    names = {"spec": profile.spec, "planning": profile.planning, "coding": profile.coding, "qa": profile.qa}
+    if len({*names.values(), profile.qa_fixer}) == 1:
+        return f"Model {because or profile.spec}."
+    return f"Models: {', '.join(f'{phase} {model}' for phase, model in names.items())}."
+
+
+def _stopping(screen: Screen) -> None:
+    screen.say("Stopping: what is done is kept ...")

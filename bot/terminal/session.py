@@ -9,27 +9,32 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
 
+from bot.audit.record import Record, decode
 from bot.control import Control
 from bot.embedded import EmbeddedRedis
-from bot.forges.local import HOST, YOU, LocalForge, local_repo
+from bot.forges.local import HOST, YOU, LocalForge, Place
 from bot.inbox import Delivery
 from bot.keyring import runner_key
 from bot.model.errors import GatewrightError
 from bot.model.event import Event, EventKind, ForgeKind, Repo
 from bot.model.task import State, Task
 from bot.settings import Settings
-from bot.settings_file import load
-from bot.supervisor import command
+from bot.settings_file import load, make_dir
+from bot.supervisor import ADDRESS, command
+from bot.tasks.needs import Rules, needs
 from bot.wiring import make_control
 
 OPEN_S: Final = 30.0
 HEARD_S: Final = 30.0
+SETTLE_S: Final = 10.0
+POLL_S: Final = 0.05
 STOP_S: Final = 20.0
 
 
@@ -40,44 +45,58 @@ class Session:
         self.data = data
         self._config = config
         self._overrides = dict(overrides or {})
-        self._redis = EmbeddedRedis(data / "redis")
-        self.is_confined = True
+        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        url = self._redis.start()
+        make_dir(self.data)
         try:
-            self._env = {
-                **os.environ,
-                **self._overrides,
-                "GATEWRIGHT_REDIS__URL": url,
-                "GATEWRIGHT_SERVER__DATA_DIR": str(self.data),
-            }
-            self.settings: Settings = load(self._config, self._env)
-            runner_key(self.data, self.settings.server.instance)
-            self.control: Control = make_control(self.settings, url)
-            self._loop = asyncio.create_task(self.control.run())
-            self._log = (self.data / "worker.log").open("ab")
-            self._worker = self._start_worker()
+            await self._start()
         except BaseException:
-            self._redis.stop()
+            await self._open.aclose()
             raise
         return self
+
+    async def _start(self) -> None:
+        url = self._start_redis()
+        self._env = {
+            **os.environ,
+            **self._overrides,
+            "GATEWRIGHT_REDIS__URL": url,
+            "GATEWRIGHT_SERVER__DATA_DIR": str(self.data),
+        }
+        self.settings: Settings = load(self._config, self._env)
+        runner_key(self.data, self.settings.server.instance)
+        self.control: Control = make_control(self.settings, url)
+        self._open.push_async_callback(self.control.desk.redis.aclose)
+        self._loop = asyncio.create_task(self.control.run())
+        self._open.push_async_callback(self._stop_control)
+        self._log = self._open.enter_context((self.data / "worker.log").open("ab"))
+        self._worker = self._start_worker()
+        self._open.push_async_callback(self._stop_worker)  # first of all, so that control hears its last reports
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.control.stop()
-        await self._loop
-        self._worker.send_signal(signal.SIGTERM)
+        await self._open.aclose()
+
+    def _start_redis(self) -> str:
+        """Start Redis from this very thread, whose end it does not outlive."""
+        redis = EmbeddedRedis(self.data / "redis")
         try:
-            await asyncio.to_thread(self._worker.wait, STOP_S)
-        except subprocess.TimeoutExpired:
-            self._worker.kill()
-            self._worker.wait()
-        self._log.close()
-        await self.control.desk.redis.aclose()
-        self._redis.stop()
+            url = redis.start()
+        except GatewrightError as error:
+            if error.code != "GW-REDIS-IN-USE":
+                raise
+            raise GatewrightError(
+                "GW-LOCAL-BUSY", "another `gatewright run` or `gatewright tasks` is at work here",
+                why=f"{self.data} belongs to one command at a time",
+                fix="wait until it has ended, or give this one its own place: GATEWRIGHT_SERVER__DATA_DIR=DIR",
+            ) from None  # fmt: skip
+        self._open.callback(redis.stop)
+        address = self.data / ADDRESS
+        address.write_text(url, "ascii")
+        self._open.callback(address.unlink, missing_ok=True)
+        return url
 
     def _start_worker(self) -> subprocess.Popen[bytes]:
         flags = ["--config", str(self._config)] if self._config else []
@@ -85,6 +104,18 @@ class Session:
             command("work", *flags), env=self._env, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
             start_new_session=True,
         )  # fmt: skip
+
+    async def _stop_worker(self) -> None:
+        self._worker.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self._worker.wait, STOP_S)
+        except subprocess.TimeoutExpired:
+            self._worker.kill()
+            self._worker.wait()
+
+    async def _stop_control(self) -> None:
+        self.control.stop()
+        await self._loop
 
     @property
     def forge(self) -> LocalForge:
@@ -94,11 +125,9 @@ class Session:
             raise TypeError("the local forge is not local")
         return forge
 
-    async def open(self, repository: Path, title: str, body: str) -> str:
+    async def open(self, place: Place, title: str, body: str) -> str:
         """Open a task by a labelled local issue, the way every task is opened; return its id."""
-        repo = local_repo(repository)
-        await self.forge.head(repo, (await self.forge.home(repo)).default_branch)
-        label = self.settings.trigger.label
+        repo, label = place.repo, self.settings.trigger.label
         issue = self.forge.add_issue(repo, title, body, label)
         await self._deliver(_event(EventKind.LABELED, repo, issue.number, label=label, issue=issue))
         deadline = time.monotonic() + OPEN_S
@@ -123,12 +152,31 @@ class Session:
         while time.monotonic() < deadline:
             if len((await self.state(task.origin.task)).heard) > heard:
                 return
+            self.check()
             await asyncio.sleep(0.02)
         raise GatewrightError("GW-LOCAL-HEARD", "the answer was not taken up", fix="run the command again")
 
     async def state(self, task: str) -> Task:
         """Read a task."""
         return await self.control.desk.shelf.read(task)
+
+    async def records(self, task: str, start: int, size: int) -> list[Record]:
+        """Read the records of a journal from a number on, if there are any."""
+        return (
+            [decode(line) for line in await self.control.desk.shelf.journals.lines(task, start)] if start < size else []
+        )
+
+    def is_at_rest(self, task: Task) -> bool:
+        """Tell whether nothing is missing any more: evidence archived, answers written."""
+        rules = Rules(self.settings.budget.qa_rounds, self.settings.policy.gate_days)
+        return not needs(task, rules, self.control.desk.clock())
+
+    async def settle(self, task_id: str) -> None:
+        """Wait until the worker has tidied up after the last attempt; what it reported counts already."""
+        task, deadline = await self.state(task_id), time.monotonic() + SETTLE_S
+        jobs, number = self.control.desk.jobs, len(task.attempts)
+        while await jobs.status(task_id, number) == "started" and time.monotonic() < deadline:  # noqa: ASYNC110 - RQ's
+            await asyncio.sleep(POLL_S)
 
     def text(self, commitment: str) -> str:
         """Read a blob as text."""
@@ -139,20 +187,16 @@ class Session:
         return await self._compare(task, "--stat", "-p")
 
     async def diffstat(self, task: Task) -> str:
-        """Say how large the change is."""
-        said = (await self._compare(task, "--shortstat")).strip()
-        return said or "no change"
+        """Say how large the change is: lines added, lines removed, files."""
+        rows = [row.split("\t") for row in (await self._compare(task, "--numstat")).splitlines()]
+        added, gone = (sum(int(row[at]) for row in rows if row[at].isdigit()) for at in (0, 1))
+        return f"+{added} \N{MINUS SIGN}{gone} in {len(rows)} file{'' if len(rows) == 1 else 's'}"
 
     async def _compare(self, task: Task, *flags: str) -> str:
         origin = task.origin
         names = (origin.base_commit, task.head, "--", ".", ":(exclude).gatewright/tasks")
         out = await self.forge.read(origin.repo, "diff", "--no-ext-diff", "--no-textconv", *flags, *names)
         return out.decode("utf-8", "replace")
-
-    @property
-    def jail(self) -> str:
-        """Say how agents are confined here."""
-        return "in a sandbox (bwrap)" if self.is_confined else "WITHOUT a sandbox"
 
     def check(self) -> None:
         """Raise where a part has died."""

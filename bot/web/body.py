@@ -77,11 +77,12 @@ class BodyReader:
         return Rejection(413, "GW-WEB-TOO-LARGE", what, fix="no forge delivers as much", unread=True)
 
 
-def media_type(header: bytes | None) -> bytes:
-    """Read a Content-Type: JSON or FORM, else 415; a charset other than UTF-8 is refused too."""
+def media_type(header: bytes | None, *, forms: bool = True) -> bytes:
+    """Read a Content-Type: JSON, or FORM where `forms` are taken, else 415; no charset but UTF-8 either."""
     kind, _, parameters = (header or b"").lower().partition(b";")
     charset = parameters.strip()
-    if kind.strip() not in (JSON, FORM) or charset not in (b"", b"charset=utf-8", b'charset="utf-8"'):
+    taken = (JSON, FORM) if forms else (JSON,)
+    if kind.strip() not in taken or charset not in (b"", b"charset=utf-8", b'charset="utf-8"'):
         fix = "choose the content type application/json in the webhook's settings"
         raise Rejection(415, "GW-WEB-TYPE", "The content type is not one that is read here.", fix=fix, unread=True)
     return kind.strip()

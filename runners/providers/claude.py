@@ -29,6 +29,11 @@ HOOK_SECONDS: Final = 30.0
 ARGUMENT_MAX: Final = 128 << 10  # bytes of one argument, by the kernel (MAX_ARG_STRLEN)
 
 
+def preload() -> None:
+    """Import the SDK in a process that will fork: every run pays half a second of CPU otherwise."""
+    import claude_agent_sdk  # noqa: F401, PLC0415
+
+
 def create_client(request: Request, cli: Path, tools: Tools, stderr: Callable[[str], None]) -> ClaudeSDKClient:
     """Make a Claude client: the only place that may (a test holds it), so that no client escapes jail and records.
 

@@ -19,8 +19,8 @@ from runners.providers.routing import LABELS, RECORDED, Route, explain, resolve
 _RECORDING: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 _VENDORS: Final = {"claude": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
 _PACKAGES: Final = {"claude_agent_sdk": "claude", "openai": "openai"}  # what is imported -> the extra that brings it
-_CHAT: Final = ("httpx2", "openai", "openai.resources.chat.completions")
-_IMPORTS: Final = {"claude": ("claude_agent_sdk",), "openai": _CHAT, "endpoint": _CHAT}  # half a second or more of CPU
+_CHAT: Final = "runners.providers.chat"
+_PRELOADS: Final = {"claude": "runners.providers.claude", "openai": _CHAT, "endpoint": _CHAT}
 _ENVIRONMENT: Final = {
     "claude": "GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY",
     "openai": "GATEWRIGHT_PROVIDERS__OPENAI__API_KEY",
@@ -79,12 +79,11 @@ def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
 def preload(models: Iterable[str], settings: Settings) -> None:
     """Import what models need, for processes that are forked later; what fails here is for the attempt to report."""
     for model in models:
-        with suppress(GatewrightError):
+        with suppress(GatewrightError, ImportError):
             route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
             create(route, settings)
-            for name in _IMPORTS.get(route.provider, ()):
-                if importlib.util.find_spec(name.partition(".")[0]):
-                    importlib.import_module(name)
+            if route.provider in _PRELOADS:
+                importlib.import_module(_PRELOADS[route.provider]).preload()
 
 
 def _installed(route: Route) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bot import settings
+from bot.network import CA_NAMES
 from runners.providers.protocol import Exec
 from runners.workspace import launch, process, reach
 from runners.workspace.options import PATH
@@ -32,8 +33,10 @@ class OpenJail:
         socket: Path | None = None,
         directory: Path,
         slot: int = 0,
+        trust: Path | None = None,
     ) -> None:
         self._table = table
+        self._trust = dict.fromkeys(CA_NAMES, str(trust)) if trust else {}
         # Still never as root, where the machine has what that takes.
         self.uid = launch.uid_of(table, slot) if shutil.which("setpriv", path=PATH) else None
         self._worktree = worktree.resolve()
@@ -109,7 +112,7 @@ class OpenJail:
         return [*dropped, "/bin/bash", str(self._shelf / "init.sh"), str(self._port), str(self._socket), "0", *argv]
 
     def _env(self, env: Mapping[str, str] | None) -> dict[str, str]:
-        return {"PATH": PATH, "HOME": str(self._home()), "LANG": "C.UTF-8", "TMPDIR": "/tmp", **(env or {})}  # noqa: S108
+        return {"PATH": PATH, "HOME": str(self._home()), "LANG": "C.UTF-8", "TMPDIR": "/tmp", **self._trust, **(env or {})}  # noqa: S108
 
     def _home(self) -> Path:
         """Make a home that is not the worker's, where runtimes may keep their state."""

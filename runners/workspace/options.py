@@ -8,10 +8,13 @@ from typing import Final
 
 import msgspec
 
+from bot.network import CA_NAMES
+
 INSIDE: Final = "/workspace"
 HOME: Final = "/home/agent"
 SOCKET: Final = "/run/gw.sock"
 INIT: Final = "/opt/gw/init.sh"
+TRUST: Final = "/opt/gw/trust.pem"
 PORT: Final = 8900
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 UID: Final = "1000"  # as the agent sees itself
@@ -40,7 +43,10 @@ ENV: Final = {
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What one jail is made of; `shelf` holds our own files (init.sh, accounts), `binds` are read-only."""
+    """What one jail is made of; `shelf` holds our own files (init.sh, accounts), `binds` are read-only.
+
+    `trust` are the certificate authorities of the site, for whatever the jail may talk to.
+    """
 
     worktree: Path
     shelf: Path
@@ -49,6 +55,7 @@ class Room(msgspec.Struct, frozen=True):
     objects: Path | None = None
     socket: Path | None = None
     binds: tuple[tuple[Path, str], ...] = ()
+    trust: Path | None = None
 
 
 def options(room: Room, env: Mapping[str, str]) -> list[str]:
@@ -64,12 +71,16 @@ def options(room: Room, env: Mapping[str, str]) -> list[str]:
     ]  # fmt: skip
     for source, target in room.binds:
         listed += ["--ro-bind", str(source), target]
+    names: dict[str, str] = {}
+    if room.trust:
+        listed += ["--ro-bind", str(room.trust), TRUST]
+        names = dict.fromkeys(CA_NAMES, TRUST)
     if room.socket:
         listed += ["--ro-bind", str(room.socket), SOCKET]
     if room.objects:
         listed += ["--ro-bind", str(room.objects), str(room.objects)]
     listed += ["--bind" if room.writable else "--ro-bind", str(room.worktree), INSIDE, "--chdir", INSIDE]
-    for name, value in {**ENV, **env}.items():
+    for name, value in {**ENV, **names, **env}.items():
         listed += ["--setenv", name, value]
     # Last: bubblewrap's own root and /dev are tmpfs of half the machine's memory, and writable until here.
     return [*listed, "--size", str(SHM_SIZE), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]  # noqa: S108

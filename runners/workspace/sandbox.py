@@ -53,10 +53,12 @@ class Sandbox:
         directory: Path,
         slot: int = 0,
         cache: Path | None = None,
+        trust: Path | None = None,
     ) -> Self:
         """Prepare a jail; raise GW-SANDBOX-... where its user could not get to what it needs.
 
-        `cache` keeps copies of runtimes that lie in private homes (default: beside `directory`).
+        `cache` keeps copies of runtimes that lie in private homes (default: beside `directory`); `trust` is shown as the
+        certificate authorities of the site.
         """
         if absent := launch.missing():
             what = f"the sandbox needs {', '.join(absent)}"
@@ -77,6 +79,7 @@ class Sandbox:
         room = options.Room(
             worktree=worktree.resolve(), shelf=shelf, tmp_mb=table.tmp_mb, binds=shown,
             objects=objects.resolve() if objects else None, socket=socket.resolve() if socket else None,
+            trust=reach.readable(trust, cache, uid, group) if trust else None,
         )  # fmt: skip
         return cls(table, room, directory.resolve(), cache, slot)
 

@@ -37,8 +37,8 @@ def table(figures: Iterable[Figure]) -> str:
         aim = "" if each.aim is None else f"{'>=' if each.more else '<='} {_number(each.aim)}"
         rows.append((each.name, f"{_number(each.value)} {each.unit}", aim, each.verdict, each.note))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)) + f"  {row[4]}" for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    form = "  ".join(f"{{:{width}}}" for width in widths) + "  {}"
+    return "\n".join(form.format(*row).rstrip() for row in rows)
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float]:

@@ -25,6 +25,7 @@ import redis
 from bot.embedded import EmbeddedRedis
 from bot.forges.github_events import acts_on
 from tests.bench.contenders import CONTENDERS, SECRET
+from tests.bench.figures import Figure, cpu_us, machine, pss_mb
 from tests.bench.load import Load, Signed, burst, sign
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,7 @@ DATA = Path(os.environ.get("GATEWRIGHT_TEST_DATA", ROOT.parent / "shared" / "dat
 ROUNDS = 3
 SECONDS = 2
 CONNECTIONS = 32
-TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")  # microseconds
+AIM_CPU_US, AIM_MB, AIM_FIRST_MS = 200.0, 50.0, 400.0
 NEEDS = {"gidgethub on aiohttp, no-op": ("aiohttp", "gidgethub")}
 OURS = "gatewright, durable"
 PEER = "gidgethub on aiohttp, no-op"
@@ -56,7 +57,7 @@ class Server(msgspec.Struct, frozen=True):
     idle_mb: float
 
 
-def main() -> None:
+def run() -> Sequence[Figure]:
     """Measure and print."""
     requests = deliveries()
     skipped = {name: missing for name in CONTENDERS if (missing := _missing(name))}
@@ -66,6 +67,14 @@ def main() -> None:
     report(requests, servers, rounds, after_mb)
     for name, missing in skipped.items():
         print(f"skipped: {name} ({', '.join(missing)} not installed)")
+    ours = rounds[OURS]
+    rate = statistics.median(r.load.requests / r.load.seconds for r in ours)
+    return (
+        Figure("delivery, CPU", statistics.median(r.cpu_us for r in ours), "us", AIM_CPU_US, note=f"{rate:.0f} req/s"),
+        Figure("delivery, p99 at 32 connections", statistics.median(r.load.p99_ms for r in ours), "ms"),
+        Figure("web process, PSS", servers[OURS].idle_mb, "MB", AIM_MB, note=f"after load {after_mb[OURS]:.0f}"),
+        Figure("web process, first answer", servers[OURS].first_ms, "ms", AIM_FIRST_MS),
+    )
 
 
 def deliveries() -> list[Signed]:
@@ -91,14 +100,14 @@ def measure(
             for name in random.Random(number).sample(names, len(names)):
                 rounds[name].append(_round(servers[name], requests, store, work))
                 client.flushall()
-        after_mb = {name: _pss_mb(server.pid) for name, server in servers.items()}
+        after_mb = {name: pss_mb(server.pid) for name, server in servers.items()}
     return servers, rounds, after_mb
 
 
 def _round(server: Server, requests: Sequence[Signed], store: EmbeddedRedis, work: Path) -> Round:
-    before, redis_before = _cpu_us(server.pid), _cpu_us(store.pid or 0)
+    before, redis_before = cpu_us(server.pid), cpu_us(store.pid or 0)
     load = burst(requests, server.port, connections=CONNECTIONS, seconds=SECONDS, work=work)
-    cpu, redis_cpu = _cpu_us(server.pid) - before, _cpu_us(store.pid or 0) - redis_before
+    cpu, redis_cpu = cpu_us(server.pid) - before, cpu_us(store.pid or 0) - redis_before
     single = burst(requests, server.port, connections=1, seconds=1, work=work)
     return Round(load, single, cpu / load.requests, redis_cpu / load.requests)
 
@@ -116,7 +125,7 @@ def running(names: Sequence[str], redis_url: str) -> Iterator[dict[str, Server]]
             process = subprocess.Popen(command, cwd=ROOT)
             processes.append(process)
             first_ms = (_first_answer(port, process) - began) * 1e3
-            servers[name] = Server(process.pid, port, first_ms, _pss_mb(process.pid))
+            servers[name] = Server(process.pid, port, first_ms, pss_mb(process.pid))
         yield servers
     finally:
         for process in processes:
@@ -131,7 +140,7 @@ def report(
     """Print medians and ratios."""
     sizes = sorted(len(request.tail) for request in requests)
     print(f"ingest: {len(requests)} payloads, {sizes[0]}-{sizes[-1]} bytes, median {sizes[len(sizes) // 2]};", end=" ")
-    print(f"{ROUNDS} rounds of {SECONDS} s at {CONNECTIONS} connections; load {os.getloadavg()[0]:.1f}")
+    print(f"{ROUNDS} rounds of {SECONDS} s at {CONNECTIONS} connections; {machine()}")
     columns = (
         "req/s",
         "ratio",
@@ -187,20 +196,8 @@ def _first_answer(port: int, process: subprocess.Popen[bytes]) -> float:
                     return time.perf_counter()
         except ConnectionRefusedError:
             time.sleep(0.002)
-    raise RuntimeError(f"{process.args} ended with {process.returncode}")
-
-
-def _cpu_us(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK  # user and system
-
-
-def _pss_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no Pss in smaps_rollup")
+    raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
 
 
 if __name__ == "__main__":
-    main()
+    run()

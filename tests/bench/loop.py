@@ -18,10 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
+if TYPE_CHECKING:
+    from tests.bench.figures import Figure
+
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SIZES = (50, 400)
 AIM_MS = 1.0  # CPU a step over the bare command
 
@@ -128,8 +132,10 @@ def child(name: str, steps: int) -> None:
     print(json.dumps(result))
 
 
-def main() -> None:
+def run() -> Sequence[Figure]:
     """Alternate the contenders and print medians."""
+    from tests.bench.figures import Figure, machine  # the Python of a contender need not have what this takes
+
     found = contenders()
     rounds: dict[tuple[str, int], list[dict[str, float]]] = {}
     for _ in range(ROUNDS):
@@ -142,7 +148,7 @@ def main() -> None:
                 rounds.setdefault((name, steps), []).append(json.loads(ran.stdout.splitlines()[-1]))
     print(
         f"tool loop, `true` at each step, medians of {ROUNDS} rounds, ms a step; "
-        f"aim: <= {AIM_MS:g} ms CPU over bare, flat in N"
+        f"aim: <= {AIM_MS:g} ms CPU over bare, flat in N; {machine()}"
     )
     print(f"{'':28} {'N':>4} {'CPU over bare':>14} {'(min)':>7} {'CPU':>6} {'bare':>6} {'wall':>6} {'bare':>6}")
     for (name, steps), results in rounds.items():
@@ -152,10 +158,15 @@ def main() -> None:
         print(f"{name:28} {steps:>4} {median['over']:>14.2f} {least:>7.2f}{rest}")
     if len(found) == 1:
         print("mini-swe-agent: absent; GATEWRIGHT_BENCH_MINI=/path/to/python measures one that is installed elsewhere")
+    few, many = (statistics.median(r["over"] for r in rounds["gatewright", steps]) for steps in SIZES)
+    return (
+        Figure(f"tool loop, CPU a step over bare, N = {SIZES[0]}", few, "ms", AIM_MS),
+        Figure(f"tool loop, CPU a step over bare, N = {SIZES[1]}", many, "ms", AIM_MS),
+    )
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         child(sys.argv[1], int(sys.argv[2]))
     else:
-        main()
+        run()

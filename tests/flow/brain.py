@@ -43,22 +43,31 @@ PATIENT = "sleep 7316.25"  # what an agent runs whose issue asks for it; found a
 ASKED = re.compile(r"^Title: (.*)$", re.MULTILINE)
 NAMED = re.compile(r"^# (?!Plan:)(.*)$", re.MULTILINE)
 PHASE = re.compile(r"Your phase: (\w+)")
+TRIES = re.compile(r"\btry (\d+)\b")
 FEEDBACK = re.compile(r"<feedback id=(\w+)>\n(.*?)\n</feedback id=\1>", re.DOTALL)
 
 
-def script(times: int = 400) -> Script:
-    """Answer whatever the small project's phases ask."""
-    return Script([answer] * times)
+class Brain:
+    """Answer whatever the small project's phases ask; while `is_tired`, work whose title says `asleep` never ends."""
 
+    def __init__(self) -> None:
+        self.is_tired = True
 
-def answer(body: dict[str, Any]) -> Step:
-    """Answer one request by what stands in it."""
-    system, asked = (message["content"] for message in body["messages"][:2])
-    phase = PHASE.search(system)
-    assert phase, system
-    if body["messages"][-1]["role"] == "tool":
-        return Step(text="Done.")
-    return ANSWERS[phase[1]](asked)
+    @property
+    def script(self) -> Script:
+        """Say it over and over."""
+        return Script([self.answer] * 400)
+
+    def answer(self, body: dict[str, Any]) -> Step:
+        """Answer one request by what stands in it."""
+        system, asked = (message["content"] for message in body["messages"][:2])
+        phase = PHASE.search(system)
+        assert phase, system
+        if body["messages"][-1]["role"] == "tool":
+            return Step(text="Done.")
+        if phase[1] == "coding" and self.is_tired and "asleep" in _title(asked):
+            return Step(tools=(Tool("run", {"command": PATIENT}),))
+        return ANSWERS[phase[1]](asked)
 
 
 def _spec(asked: str) -> Step:
@@ -72,19 +81,27 @@ def _plan(asked: str) -> Step:
 
 
 def _code(asked: str) -> Step:
-    if "asleep" in _title(asked):
-        return Step(tools=(Tool("run", {"command": PATIENT}),))
-    return Step(tools=(_write(_title(asked)),))
+    return Step(tools=(_write(_title(asked), "first try"),))
 
 
-def _write(title: str) -> Tool:
-    content = f'"""{title}."""\n\n\ndef greet(name):\n    return f"Hello {{name}}!"\n'
+def _fix(asked: str) -> Step:
+    """Try once more in vain, as often as QA is not content, until somebody says how."""
+    tries = [int(number) for number in TRIES.findall(asked)]
+    mark = "mended" if "mend it" in _said(asked) else f"try {max(tries, default=1) + 1}"
+    return Step(tools=(_write(_title(asked), mark),))
+
+
+def _write(title: str, mark: str) -> Tool:
+    content = f'"""{title}: {mark}."""\n\n\ndef greet(name):\n    return f"Hello {{name}}!"\n'
     return Tool("write", {"path": "greet.py", "content": content})
 
 
 def _judge(asked: str) -> Step:
-    finding = {"id": "AC-1", "met": "met", "evidence": "`greet.py:5` ends in `!`"}
-    return Step(text=json.dumps({"criteria": [finding], "summary": "It does."}))
+    is_met = "hopeless" not in _title(asked) or ": mended." in asked
+    tries = [int(number) for number in TRIES.findall(asked)]
+    evidence = "`greet.py:5` ends in `!`" if is_met else f"try {max(tries, default=1)} is not enough"
+    finding = {"id": "AC-1", "met": "met" if is_met else "not_met", "evidence": evidence}
+    return Step(text=json.dumps({"criteria": [finding], "summary": "I looked at greet.py."}))
 
 
 def _title(asked: str) -> str:
@@ -97,4 +114,4 @@ def _said(asked: str) -> str:
     return "".join(f" Taken up: {text.strip()}." for _, text in FEEDBACK.findall(asked))
 
 
-ANSWERS = {"spec": _spec, "planning": _plan, "coding": _code, "qa": _judge, "qa_fixer": _code}
+ANSWERS = {"spec": _spec, "planning": _plan, "coding": _code, "qa": _judge, "qa_fixer": _fix}

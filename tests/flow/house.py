@@ -222,10 +222,6 @@ class Parts(Base):
         self.kill(role)
         self.raise_(role)
 
-    def crash_store(self) -> None:
-        """Kill Redis without a word and start it again on the same socket path."""
-        raise NotImplementedError
-
     def check(self) -> None:
         for role, process in self.running.items():
             assert process.poll() is None, f"{role} ended with {process.returncode}\n{self.said()}"

@@ -140,14 +140,15 @@ class Talk:
         self.mira.comments(issue, "/approve")
         return await self.opened(issue, seconds)
 
-    async def opened(self, issue: int, seconds: float = PATIENCE) -> Task:
-        """Wait for a change that is asked about."""
+    async def opened(self, issue: int, seconds: float = PATIENCE, times: int = 1) -> Task:
+        """Wait for a change that is asked about, after so many times that it was published."""
 
         async def asked() -> Task | None:
             task = await self.house.task(issue)
             assert task is not None
             assert task.state is not State.BLOCKED, self.house.why(task)
-            return task if task.state is State.CHANGE_REVIEW and task.pull and "status:2" in task.posted else None
+            is_asked = task.state is State.CHANGE_REVIEW and f"status:{2 * times}" in task.posted
+            return task if is_asked else None
 
         task: Task = await self.house.until(asked, seconds, f"a change for #{issue}")
         return task

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def talk(test_data: Path, jailed: None) -> AsyncIterator[Talk]:
     with open_folder() as folder:
-        async with held_to_contract(test_data) as github, ModelServer(brain.script()) as models:
+        async with held_to_contract(test_data) as github, ModelServer(brain.Brain().script) as models:
             talk = Talk(github, brain.PROJECT)
             github.install(talk.repo)
             async with House(folder, chat_tables(github, models)) as house:

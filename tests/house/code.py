@@ -93,7 +93,7 @@ def prefixes() -> set[str]:
 @cache
 def codes() -> dict[str, str]:
     """Error code -> one place where it is raised, of every code that people can meet."""
-    found = {}
+    found: dict[str, str] = {}
     for path in sources().values():
         for node in ast.walk(tree(path)):
             for code in _written(node):
@@ -114,7 +114,7 @@ def _written(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Denied":
         ending = node.args[1]
         assert isinstance(ending, ast.Constant), ast.unparse(node)
-        yield f"GW-GATEWAY-{ending.value}"
+        yield f"GW-GATEWAY-{ending.value!s}"
 
 
 def _members(module: ast.Module, name: str) -> Iterator[str]:

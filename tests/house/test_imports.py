@@ -19,8 +19,10 @@ from tests.house.code import ROOT, at_import, imported, ours, short, sources, tr
 BOT = {
     "bot.model": "",
     "bot.tether": "",
+    "bot.logs": "",
     "bot.settings": "",
     "bot.settings_file": "bot.settings bot.model",
+    "bot.network": "bot.model bot.settings bot.settings_file",
     "bot.settings_page": "bot.settings bot.settings_file",
     "bot.audit": "bot.model",
     "bot.forges": "bot.model bot.settings",
@@ -32,8 +34,9 @@ BOT = {
     "bot.tasks": "bot.model bot.settings bot.audit bot.forges.protocol bot.reports bot.commands bot.keyring",
     "bot.web": "bot.model bot.inbox",
     "bot.control": "bot.model bot.forges bot.inbox bot.tasks",
-    "bot.wiring": "bot.model bot.audit bot.forges bot.settings bot.settings_file bot.inbox bot.keyring bot.tasks bot.control",
-    "bot.app": "bot.model bot.settings bot.forges bot.inbox bot.web",
+    "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.forges bot.settings bot.settings_file bot.inbox bot.keyring "
+    "bot.tasks bot.control",
+    "bot.app": "bot.model bot.logs bot.settings bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
     "bot.terminal": "bot.model bot.settings bot.settings_file bot.audit bot.forges bot.reports bot.embedded bot.inbox "
     "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor",
@@ -50,7 +53,7 @@ RUNNERS = {
     "runners.loop": f"{NOUNS} runners.providers.protocol runners.providers.errors",
     "runners.gateway": f"{NOUNS} runners.providers.protocol",
     "runners.quality": f"{NOUNS} runners.providers.protocol",
-    "runners.workspace": f"{NOUNS} runners.providers.protocol",
+    "runners.workspace": f"{NOUNS} bot.network runners.providers.protocol",
     "runners.phases": f"{NOUNS} runners.providers.protocol runners.quality",
     "runners.site": "bot.model bot.audit bot.settings bot.settings_file",
     "runners.handover": "bot.model bot.settings",
@@ -59,15 +62,15 @@ RUNNERS = {
     "runners.access": f"{NOUNS} bot.audit runners.names",
     "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality",
     "runners.agent": f"{NOUNS} runners.gateway runners.providers runners.site",
-    "runners.jails": f"{NOUNS} runners.providers.protocol runners.site runners.workspace",
+    "runners.jails": f"{NOUNS} bot.network runners.providers.protocol runners.site runners.workspace",
     "runners.ground": f"{NOUNS} runners.access runners.site runners.workspace",
-    "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.jails runners.phases "
-    "runners.providers runners.quality runners.site runners.stream runners.workspace",
+    "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.jails "
+    "runners.phases runners.providers runners.quality runners.site runners.stream runners.workspace",
     "runners.pipeline": f"{NOUNS} runners.access runners.evidence runners.ground runners.heartbeat runners.names "
     "runners.phases runners.site runners.stream runners.workbench",
     "runners.job": f"{NOUNS} bot.audit bot.keyring runners.access runners.handover runners.names runners.pipeline "
     "runners.site runners.stream",
-    "runners.worker": f"{NOUNS} runners.handover runners.job runners.names runners.process runners.providers",
+    "runners.worker": f"{NOUNS} bot.logs bot.network runners.handover runners.job runners.names runners.process runners.agent",
     "runners": "",
 }
 ROOMS = BOT | RUNNERS
@@ -75,7 +78,7 @@ VOCABULARY = ("protocol", "errors")
 SIBLINGS = ("bot.forges", "runners.providers", "runners.phases")
 COMPOSERS = ("runners.providers.registry",)  # picks one of its siblings
 SDKS = ("claude_agent_sdk", "openai", "anthropic")
-HEAVY = ("claude_agent_sdk", "openai", "anthropic", "runners", "jinja2", "cryptography.hazmat", "gidgethub", "rq")
+HEAVY = ("claude_agent_sdk", "openai", "anthropic", "runners", "jinja2", "cryptography.hazmat", "gidgethub", "gitlab", "rq")
 
 # Every file that starts a program, and why.
 STARTS = {
@@ -83,8 +86,8 @@ STARTS = {
     "bot/embedded.py": "the Redis of one machine",
     "bot/forges/local.py": "the local forge is a git repository",
     "bot/supervisor.py": "the roles of `gatewright up`",
+    "bot/terminal/checks.py": "tries our own verbs",
     "bot/terminal/checks_machine.py": "asks programs for their versions",
-    "bot/terminal/checks_services.py": "tries our own verbs",
     "bot/terminal/demo.py": "makes the sample repository",
     "bot/terminal/gates.py": "opens the person's editor",
     "bot/terminal/session.py": "one worker for one command",

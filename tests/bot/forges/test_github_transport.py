@@ -10,8 +10,8 @@ import httpx
 import pytest
 import respx
 
+from bot.forges.errors import RateLimited
 from bot.forges.github import GitHub
-from bot.forges.github_errors import RateLimited
 from bot.forges.github_transport import Bearer, Pace, Request, Transport
 from bot.model.errors import GatewrightError, Unavailable
 from tests.bot.forges.conftest import QUICK

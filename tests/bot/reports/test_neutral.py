@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.reports.neutral import bare, cell, code, cut, fence, guard, inline, plain, visible
+from bot.reports.neutral import bare, cell, code, cut, fence, inline, plain, visible
 from tests.bot.reports.reading import Page
 from tests.bot.reports.samples import ATTACK
 
@@ -181,11 +181,3 @@ def test_what_is_cut_says_so():
     shown = fence("\n".join(f"line {n}" for n in range(100)), limit=100)
     assert "these are the first 13 of 100 lines" in shown
     assert "line 99" in fence("\n".join(f"line {n}" for n in range(100)), limit=100, keep="tail")
-
-
-@given(
-    st.lists(st.sampled_from(["/", "approve", "gatewright", " ", "\n", "```", "x", "/merge"]), max_size=12).map("".join)
-)
-def test_no_line_is_left_that_gitlab_would_carry_out(text):
-    for line in guard(text, "gatewright").split("\n"):
-        assert not line.startswith("/") or re.match(r"/gatewright\b", line)

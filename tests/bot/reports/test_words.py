@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.forges.gitlab_text import harmless
 from bot.model.documents import DocumentError
 from bot.model.errors import Refused
 from bot.model.event import Actor, ForgeKind
@@ -135,7 +136,7 @@ def test_hostile_text_cannot_break_out(forge, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_gitlab_finds_nothing_to_carry_out_and_sees_only_the_form_that_works_there(name):
     for text in ("", ATTACK):
-        body = texts(words(ForgeKind.GITLAB), text)[name]
+        body = harmless(texts(words(ForgeKind.GITLAB), text)[name], "gatewright")  # the forge's own door
         commands = [line for line in body.split("\n") if line.startswith("/")]
         assert all(line.startswith("/gatewright ") for line in commands)
         if not text:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bot.audit import kinds
 from bot.audit.chain import Draft, Link, extend, genesis
 from bot.audit.record import Record, Ref, Who, decode
-from bot.model.task import Task
+from bot.model.task import Gate, Task
+from bot.tasks.binding import binding
 from bot.tasks.fold import fold
 
 SHA = "a" * 64
@@ -71,11 +72,13 @@ class History:
     def plan(self, rev: int = 1, source: str = "model") -> History:
         return self.add("plan.set", kinds.PlanSet(SHA, rev, source=source), AGENT, text=f"{rev + 100:064x}")
 
-    def ask(self, gate: str, rev: int = 1, digest: str = SHA) -> History:
+    def ask(self, gate: str, rev: int = 1, digest: str = "") -> History:
+        digest = digest or binding(self.task, Gate(gate), "test").digest()
         return self.add("approval.requested", kinds.ApprovalRequested(gate, digest, rev))
 
-    def approve(self, gate: str, rev: int = 1, digest: str = SHA) -> History:
-        data = kinds.Approval(gate, digest, rev, "42:9", self.now, "write", "shown")
+    def approve(self, gate: str, rev: int = 1) -> History:
+        asked = self.task.asked(Gate(gate))
+        data = kinds.Approval(gate, asked.digest if asked else SHA, rev, "42:9", self.now, "write", "shown")
         return self.add("approval", data, PERSON)
 
     def say(self, verb: str, *, accepted: bool = True, event: str = "42:9", **refs: str) -> History:

@@ -5,7 +5,7 @@ from bot.model.task import Gate, State, Step
 from bot.tasks.needs import DAY_MS, Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write, needs
 from tests.bot.tasks.history import COMMIT, SHA, History
 
-RULES = Rules(qa_rounds=2, gate_days=14)
+RULES = Rules(qa_rounds=2, gate_days=14, instance="test")
 
 
 def wanted(history: History, now: int | None = None) -> list:
@@ -43,6 +43,16 @@ def test_a_new_draft_is_asked_about_anew_and_the_old_comment_folded():
     history = done(History().at_spec_review().ask("spec"), "gate.spec:1").spec(2, source="github:7")
     assert Ask(Gate.SPEC, 2) in wanted(history)
     assert {"fold.spec:1", "gate.spec:2"} <= keys(history.ask("spec", 2))
+
+
+def test_what_is_bound_changes_and_the_same_comment_shows_the_new_digest():
+    history = done(History().at_spec_review().ask("spec"), "gate.spec:1")
+    assert not [need for need in wanted(history) if isinstance(need, Ask)]
+    history.add("profile.set", kinds.ProfileSet("sonnet", "opus", "haiku", "sonnet", "sonnet"))
+    assert Ask(Gate.SPEC, 1) in wanted(history)
+    history.ask("spec")
+    assert not [need for need in wanted(history) if isinstance(need, Ask)]
+    assert {"gate.spec.again:2"} == {key for key in keys(history) if key.startswith(("gate", "fold"))}
 
 
 def test_a_paused_task_starts_nothing():
@@ -99,8 +109,16 @@ def test_commands_are_acknowledged_and_refusals_answered_where_they_were_said():
     ]
 
 
-def test_a_review_is_not_reacted_to():
+def test_a_review_is_not_reacted_to_but_its_refusal_is_answered():
     assert not [k for k in keys(History().say("status", event="9:r55")) if k.startswith(("react", "reply"))]
+    refused = History().say("approve", accepted=False, event="9:r55", answer=SHA)
+    assert {"reply.review:880"} == {k for k in keys(refused) if k.startswith(("react", "reply"))}
+
+
+def test_a_commit_that_a_person_pushed_does_not_make_control_ask_for_ever():
+    history = History().at_change_review().ask("change")
+    history.add("pull", kinds.Pull(9, "e" * 40, "gatewright/x"))
+    assert not [need for need in wanted(history) if isinstance(need, Ask)]
 
 
 def test_an_ended_task_says_so_archives_its_journal_once_and_then_rests():

@@ -17,7 +17,7 @@ import uvicorn
 
 from bot.app import configure, create_app
 from bot.inbox import INBOX, Delivery
-from bot.settings import GitHub, Redis, Server, Settings
+from bot.settings import GitHub, GitLab, Redis, Server, Settings
 from bot.web.body import Limits
 
 SECRET = "hush-hush-a-webhook-secret"
@@ -63,13 +63,19 @@ class Site:
 
 @contextmanager
 def serving(
-    redis_url: str, *, secrets: tuple[str, ...] = (SECRET,), limits: Limits | None = None, inbox_max: int = 10_000
+    redis_url: str,
+    *,
+    secrets: tuple[str, ...] = (SECRET,),
+    gitlab: GitLab = GitLab(),  # noqa: B008 - frozen
+    limits: Limits | None = None,
+    inbox_max: int = 10_000,
 ) -> Iterator[Site]:
     """Serve the true application in a thread of its own."""
     settings = Settings(
         server=Server(port=0),
         redis=Redis(url=redis_url, inbox_max=inbox_max),
         github=GitHub(webhook_secrets=secrets),
+        gitlab=gitlab,
     )
     server = uvicorn.Server(configure(create_app(settings, limits=limits), settings))
     thread = threading.Thread(target=server.run, daemon=True)

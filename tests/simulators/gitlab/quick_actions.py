@@ -79,10 +79,9 @@ def _expression(*excluded: str) -> re.Pattern[str]:
 
 ANY: Final = r"[\s\S]"
 HTML_BLOCK: Final = rf"^<[^>]+?>\n{ANY}+?\n</[^>]+?>$"
-IN_PARAGRAPH: Final = _expression(rf"`{ANY}+?`", HTML_BLOCK)
-IN_TEXT: Final = _expression(
-    rf"^```{ANY}+?\n```$", rf"^{ANY}*`\n*{ANY}+?\n*`$", HTML_BLOCK, rf"^>>>{ANY}+?\n>>>$"
-)
+INLINE_CODE: Final = rf"`{ANY}+?`"
+IN_PARAGRAPH: Final = _expression(INLINE_CODE, HTML_BLOCK)
+IN_TEXT: Final = _expression(rf"^```{ANY}+?\n```$", INLINE_CODE, HTML_BLOCK, rf"^>>>{ANY}+?\n>>>$")
 
 
 def found(text: str) -> tuple[QuickAction, ...]:

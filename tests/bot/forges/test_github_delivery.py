@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.web.signature import looks_signed, verify_github
+from bot.forges.github_delivery import looks_signed, verify_github
 
 
 def signed(secret: bytes, body: bytes) -> bytes:

@@ -1,0 +1,54 @@
+"""Folders of one command: where agents work, and the throw-away ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bot.model.errors import UsageError
+from bot.settings import Settings
+from bot.settings_file import make_dir
+
+SHARED: Final = Path("/var/lib/gatewright-local")  # passed through by the jail's user, listed by nobody
+
+
+def work_dir(settings: Settings) -> dict[str, str]:
+    """Choose where worktrees lie, as settings: a root worker's jail has its own user, who enters no private folder."""
+    if settings.worker.work_dir or os.geteuid() != 0:
+        return {}
+    SHARED.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return {"GATEWRIGHT_WORKER__WORK_DIR": str(SHARED / "work")}
+
+
+def scratch(prefix: str) -> Path:
+    """Make a throw-away folder that the jail's user can pass through."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o711)
+    return folder
+
+
+def kept(path: Path) -> Path:
+    """Make the folder that `--keep` names; raises UsageError where there is something already."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            "GW-DEMO-KEEP", f"{path} is there already and not empty" if path.is_dir() else f"{path} is no directory",
+            why="nothing of yours is overwritten", fix="name a directory that does not exist yet",
+        )  # fmt: skip
+    return make_dir(path).resolve()
+
+
+def remove(folder: Path) -> str:
+    """Remove a throw-away folder, closed directories included; return why not, where something resists."""
+    try:
+        for at, names, _ in os.walk(folder):
+            for name in names:
+                path = Path(at, name)
+                if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                    path.chmod(0o700)
+        shutil.rmtree(folder)
+    except OSError as error:
+        return str(error)
+    return ""

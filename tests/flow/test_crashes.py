@@ -1,0 +1,340 @@
+"""Whatever dies, and however often and in whatever order deliveries come: each task converges, and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.model.task import State, Task
+from tests.flow.brain import PROJECT, Brain
+from tests.flow.house import House, Parts
+from tests.flow.talk import LABEL, Talk, agents, chat_tables, git
+from tests.simulators.github import GitHubSimulator
+from tests.simulators.github.faults import Fault
+from tests.simulators.github.hooks import envelope
+from tests.simulators.models import ModelServer
+
+pytestmark = pytest.mark.timeout(240)
+SLOW = 4.0  # seconds for which a write to GitHub is under way, so that something can die meanwhile
+SAID = ("kind=progress", "kind=gate.spec", "kind=gate.plan")
+
+
+@dataclass
+class Scene:
+    """The roles one by one, the people, and the model."""
+
+    house: Parts
+    talk: Talk
+    brain: Brain
+
+    async def under_way(self, fault: Fault) -> None:
+        """Wait until a slow request has reached GitHub."""
+        await self.house.until(lambda: hit(fault), what=f"{fault.method} {fault.path} under way")
+
+
+async def hit(fault: Fault) -> int:
+    return fault.hits
+
+
+@asynccontextmanager
+async def raised(
+    github: GitHubSimulator, folder: Path, roles: Sequence[str] = ("serve", "control", "work")
+) -> AsyncIterator[Scene]:
+    talk, brain = Talk(github, PROJECT), Brain()
+    github.install(talk.repo)
+    async with ModelServer(brain.script) as models, Parts(folder, chat_tables(github, models), roles) as house:
+        talk.enter(house)
+        yield Scene(house, talk, brain)
+
+
+async def test_control_and_web_may_die_at_any_moment(github: GitHubSimulator, folder: Path, jailed: None):
+    async with raised(github, folder) as scene:
+        house, talk = scene.house, scene.talk
+
+        # While an agent of one task works, control dies between another task's comment and the record of it.
+        busy = talk.asks("Greet asleep")
+        await talk.gate(busy, "spec")
+        talk.mira.comments(busy, "/approve")
+        await talk.gate(busy, "plan")
+        slow = github.fault("POST", r"/issues/2/comments", delay=SLOW)
+        issue = talk.tom.opens_issue("Greet on", "Please.")
+        assert issue == 2
+        talk.tom.labels_issue(issue, LABEL)
+        await talk.running(issue, "spec")
+        talk.mira.comments(busy, "/approve")
+        await scene.under_way(slow)
+        await house.until(agents)
+        house.kill("control")
+
+        # Web dies before the next word comes; GitHub notes it, and somebody asks for the delivery again.
+        house.kill("serve")
+        approval = talk.mira.comments(busy, "/status")
+        await talk.github.settled()
+        (lost,) = [d for d in github.deliveries if d.payload.get("comment", {}).get("id") == approval]
+        assert lost.status == 0
+        house.raise_("control")
+        house.raise_("serve")
+        await house.until(house.is_ready)
+        github.redeliver(lost)
+        await talk.reply(busy, approval)
+
+        # The agent never noticed, the comment was found again and not repeated.
+        assert await agents()
+        await talk.gate(issue, "spec")
+        assert (await house.task(busy)).attempts[-1].number == 3
+        scene.brain.is_tired = False
+        talk.mira.comments(busy, "/cancel")
+
+        # It dies again with the pull request under way.
+        slow = github.fault("POST", r"/pulls$", delay=SLOW)
+        talk.mira.comments(issue, "/approve")
+        await talk.gate(issue, "plan")
+        talk.mira.comments(issue, "/approve")
+        await scene.under_way(slow)
+        house.crash("control")
+        task = await talk.opened(issue)
+        assert [pull.number for pull in talk.pulls()] == [task.pull.number]
+        await talk.at_rest(busy)
+        for number in (busy, issue):
+            talk.once(number, *SAID)
+        talk.once(busy, "kind=closed")
+        assert await intended_once(house, task)
+
+
+async def intended_once(house: Parts, task: Task) -> bool:
+    """Tell whether every write to the forge has one intent and one end."""
+    begun = [(r["data"]["purpose"], r["data"]["rev"]) for r in await house.records(task, "forge.intent")]
+    ended = [(r["data"]["purpose"], r["data"]["rev"]) for r in await house.records(task, "forge.done")]
+    return len(set(begun)) == len(begun) and sorted(begun) == sorted(ended)
+
+
+async def test_answers_that_never_arrive_repeat_nothing(github: GitHubSimulator, folder: Path, jailed: None):
+    async with raised(github, folder) as scene:
+        house, talk = scene.house, scene.talk
+        faults = [
+            github.fault("POST", r"/issues/1/comments", cut=True),
+            github.fault("POST", r"/pulls$", cut=True),
+            github.fault("POST", r"/statuses/", cut=True),
+            github.fault("PATCH", r"/issues/comments/", cut=True),
+            github.fault("POST", r"/reactions$", status=502),
+            github.fault("POST", r"/access_tokens$", status=503),
+        ]
+        issue = talk.asks("Greet through a bad line")
+        waking = asyncio.create_task(kept_awake(house, issue))
+        task = await talk.reviewed(issue)
+        waking.cancel()
+        talk.once(issue, *SAID)
+        assert [pull.number for pull in talk.pulls()] == [task.pull.number]
+        assert len({status.sha for status in talk.repo.statuses if status.context == "gatewright/change"}) == 1
+        assert all(fault.hits for fault in faults)
+        assert await intended_once(house, task)
+
+
+async def kept_awake(house: Parts, issue: int) -> None:
+    """Sweep more often than every 15 s."""
+    while True:
+        if task := await house.task(issue):
+            await house.wake(task)
+        await asyncio.sleep(0.5)
+
+
+async def test_a_lost_worker_is_replaced_and_nobody_can_speak_for_it(
+    github: GitHubSimulator, folder: Path, jailed: None
+):
+    async with raised(github, folder) as scene:
+        house, talk = scene.house, scene.talk
+        issue = talk.asks("Greet asleep")
+        await talk.gate(issue, "spec")
+        talk.mira.comments(issue, "/approve")
+        await talk.gate(issue, "plan")
+        talk.mira.comments(issue, "/approve")
+        await house.until(agents)
+        before = await house.task(issue)
+        name, number = before.origin.task, before.running.number
+
+        # Who can write to Redis but has no key gets no credential.
+        forged = {"public": "ab" * 32, "write": True, "signature": "cd" * 64}
+        knock = f"access:{name}:{number}:99"
+        await house.redis.set(f"gw:{knock}:ask", json.dumps(forged))
+        await house.redis.lpush("gw:wake", knock, "access:of:nothing", "no task at all")
+
+        async def refused():
+            return house.logged("access.forged") and len(house.logged("wake.unreadable")) == 2
+
+        await house.until(refused)
+        assert not await house.redis.exists(f"gw:{knock}", f"gw:{knock}:ask")
+
+        # The worker is killed: its agent dies with it, and its silence is noticed.
+        house.kill("work")
+
+        async def gone():
+            return not await agents()
+
+        await house.until(gone, 15)
+        scene.brain.is_tired = False
+        house.raise_("work")
+        waking = asyncio.create_task(kept_awake(house, issue))
+        task = await talk.opened(issue)
+        waking.cancel()
+        lost = next(a for a in task.attempts if a.number == number)
+        assert (lost.outcome, lost.code) == ("fail", "GW-ATTEMPT-LOST")
+        assert task.attempts[number].step is lost.step
+
+        # What comes in the name of the lost attempt, or of the next one, is not taken.
+        size = (await house.task(issue)).size
+        ended = {"kind": "attempt.ended", "data": {"attempt": number, "step": "coding"}, "outcome": "ok"}
+        await house.redis.xadd(f"gw:attempt:{name}:{number}", {"r": json.dumps(ended)})
+        ended["data"]["attempt"] = len(task.attempts) + 1
+        await house.redis.xadd(f"gw:attempt:{name}:{len(task.attempts) + 1}", {"r": json.dumps(ended)})
+        await house.wake(task)
+        status = talk.mira.comments(issue, "/status")
+        await talk.reply(issue, status)
+        records = await house.records(task)
+        assert {record["kind"] for record in records[size:]} <= {"command", "forge.intent", "forge.done"}
+        talk.once(issue, *SAID)
+        assert len(talk.pulls()) == 1
+
+
+async def test_a_worker_cannot_approve_and_nobody_but_control_gives_orders(
+    github: GitHubSimulator, folder: Path, jailed: None
+):
+    async with raised(github, folder) as scene:
+        house, talk = scene.house, scene.talk
+
+        # A report of a kind that only control may write ends the attempt, and a person is asked.
+        issue = talk.asks("Greet asleep")
+        digest = await talk.gate(issue, "spec")
+        talk.mira.comments(issue, "/approve")
+        await talk.gate(issue, "plan")
+        talk.mira.comments(issue, "/approve")
+        await house.until(agents)
+        task = await house.task(issue)
+        name, number = task.origin.task, task.running.number
+        data = {"what": "change", "digest": digest.ljust(64, "0"), "rev": 1, "event_id": "1:1", "forge_ts": 1}
+        approval = {"kind": "approval", "data": data | {"permission": "admin", "method": "digest"}}
+        await house.redis.xadd(f"gw:attempt:{name}:{number}", {"r": json.dumps(approval)})
+        await house.wake(task)
+        blocked = await talk.comment(issue, "kind=blocked")
+        assert "GW-ATTEMPT-INVALID" in blocked.body
+        task = await talk.state(issue, State.BLOCKED)
+        assert {a.gate.value for a in task.approvals} == {"spec", "plan"}
+
+        async def gone():
+            return not await agents()
+
+        await house.until(gone, 15)
+
+        # An order that control did not sign is not carried out: here, one that pushes to the default branch.
+        house.kill("work")
+        scene.brain.is_tired = False
+        retry = talk.mira.comments(issue, "/retry")
+        await talk.seen(issue, retry)
+        task = await talk.running(issue, "coding")
+        key = f"gw:order:{name}:{task.running.number}"
+
+        async def ordered():
+            return await house.redis.get(key)
+
+        genuine = await house.until(ordered)
+        await house.redis.set(key, re.sub(rb'"branch":"[^"]+"', b'"branch":"main"', genuine))
+        assert await house.redis.get(key) != genuine
+        main = git("-C", str(talk.repo.git), "rev-parse", "main")
+        house.raise_("work")
+
+        async def refused():
+            return house.logged("attempt.refused")
+
+        await house.until(refused)
+        waking = asyncio.create_task(kept_awake(house, issue))
+        task = await talk.opened(issue)
+        waking.cancel()
+        assert git("-C", str(talk.repo.git), "rev-parse", "main") == main
+        assert [a.code for a in task.attempts].count("GW-ATTEMPT-LOST") == 1
+
+
+async def test_two_controls_and_every_delivery_thrice_change_nothing(
+    github: GitHubSimulator, folder: Path, jailed: None
+):
+    async with raised(github, folder, ("serve", "control.1", "control.2", "work")) as scene:
+        house, talk = scene.house, scene.talk
+
+        # A label that is gone by the time its delivery comes opens nothing; nor do deliveries in the wrong order.
+        github.hold()
+        fickle = talk.asks("Greet whom?")
+        talk.mira.comments(fickle, "/status")
+        talk.tom.unlabels_issue(fickle, LABEL)
+        github.release(lambda held: held[::-1])
+        await talk.quiet()
+        assert await house.tasks() == []
+
+        # One delivery eight times at once opens one task; so do two deliveries of one click.
+        github.courier.keep = lambda delivery: False
+        issue = talk.asks("Greet once")
+        await talk.github.settled()
+        labelled = [d for d in github.deliveries if d.action == "labeled"][-1]
+        body, headers = envelope(labelled)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            posts = [client.post(f"{house.url}/webhooks/github", content=body, headers=headers) for _ in range(8)]
+            twin = client.post(
+                f"{house.url}/webhooks/github", content=body, headers=headers | {"X-GitHub-Delivery": "twin"}
+            )
+            answers = await asyncio.gather(*posts, twin)
+        assert {answer.status_code for answer in answers} == {202}
+        assert sorted(answer.json()["status"] for answer in answers) == ["accepted"] * 2 + ["duplicate"] * 7
+        github.courier.keep = lambda delivery: True
+
+        # All the way, with both replicas woken for everything and every delivery made again by request and by mistake.
+        waking = asyncio.create_task(kept_awake(house, issue))
+        task = await talk.reviewed(issue)
+        waking.cancel()
+        again = [d for d in github.deliveries if d.event != "push"]
+        before = (await house.task(issue)).size
+        for delivery in again:
+            github.redeliver(delivery)
+            github.redeliver(delivery, by_request=False)
+        await talk.quiet()
+        await house.wake(task)
+        assert (await house.task(issue)).size == before
+        assert len(await house.tasks(issue)) == 1
+        talk.once(issue, *SAID)
+        assert [pull.number for pull in talk.pulls()] == [task.pull.number]
+        assert await intended_once(house, task)
+        assert not house.logged("control.bug")
+        assert not house.logged("delivery.bug")
+
+
+async def test_up_ends_when_its_redis_is_killed_and_goes_on_when_started_again(
+    github: GitHubSimulator, folder: Path, jailed: None
+):
+    talk, brain = Talk(github, PROJECT), Brain()
+    github.install(talk.repo)
+    async with ModelServer(brain.script) as models:
+        house = House(folder, chat_tables(github, models))
+        async with house:
+            talk.enter(house)
+            issue = talk.asks("Greet after a fall")
+            await talk.gate(issue, "spec")
+            slow = github.fault("GET", r"/issues/comments/", delay=SLOW)
+            approval = talk.mira.comments(issue, "/approve")
+            await house.until(lambda: hit(slow), what="an approval that is being read")
+            os.kill((await house.redis.info("server"))["process_id"], signal.SIGKILL)
+            code = await asyncio.to_thread(house.process.wait, 60)
+            assert code == 1
+            assert "GW-UP-REDIS" in house.said()
+            delivered = [d for d in github.deliveries if d.payload.get("comment", {}).get("id") == approval]
+            assert [delivery.status for delivery in delivered] == [202], "it is ours now, whatever happens"
+        async with house:
+            await talk.gate(issue, "plan")
+            talk.mira.comments(issue, "/approve")
+            await talk.opened(issue)
+            talk.once(issue, *SAID)

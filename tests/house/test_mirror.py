@@ -1,0 +1,95 @@
+"""Tests mirror the source: `bot/audit/chain.py` is tested in `tests/bot/audit/test_chain.py`, or it says here where."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.house.code import ROOT, short, sources
+
+# Nothing but shapes and words: whatever uses them tests them.
+SHAPES = {
+    "bot/audit/kinds.py", "bot/forges/github_shapes.py", "bot/forges/gitlab_shapes.py",
+    "bot/forges/protocol.py", "bot/model/access.py",
+    "bot/model/command.py", "bot/model/errors.py", "bot/model/event.py", "bot/model/evidence.py", "bot/model/order.py",
+    "bot/reports/views.py", "bot/settings.py", "runners/gateway/errors.py", "runners/loop/errors.py",
+    "runners/loop/protocol.py", "runners/names.py", "runners/phases/protocol.py", "runners/providers/claude_texts.py",
+    "runners/providers/errors.py", "runners/providers/protocol.py",
+}  # fmt: skip
+
+# Tested through what it is made for: module -> the tests that fail when it is wrong.
+THROUGH = {
+    "bot/__main__.py": "tests/bot/test_cli.py",
+    "bot/audit/checks/calls.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/checks/chain.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/checks/documents.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/checks/history.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/checks/payloads.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/checks/work.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/folder.py": "tests/bot/audit/test_command.py",
+    "bot/audit/place.py": "tests/bot/audit/test_command.py",
+    "bot/audit/report.py": "tests/bot/audit/test_command.py",
+    "bot/audit/sheet.py": "tests/bot/audit/test_tampering.py",
+    "bot/audit/timeline.py": "tests/bot/audit/test_command.py",
+    "bot/audit/trees.py": "tests/bot/audit/test_command.py",
+    "bot/audit/verify.py": "tests/bot/audit/test_command.py",
+    "bot/control.py": "tests/flow/test_github.py",
+    "bot/forges/local.py": "tests/flow/test_github.py",
+    "bot/keyring.py": "tests/flow/test_github.py",
+    "bot/model/approval.py": "tests/bot/tasks/test_fold.py",
+    "bot/model/document.py": "tests/bot/model/test_spec_document.py",
+    "bot/model/documents.py": "tests/bot/model/test_plan_document.py",
+    "bot/model/task.py": "tests/bot/tasks/test_fold.py",
+    "bot/reports/problems.py": "tests/bot/reports/test_words.py",
+    "bot/settings_file.py": "tests/bot/test_cli.py",
+    "bot/supervisor.py": "tests/flow/test_github.py",
+    "bot/tasks/acting.py": "tests/flow/test_github.py",
+    "bot/tasks/admit.py": "tests/flow/test_github.py",
+    "bot/tasks/attempts.py": "tests/bot/tasks/test_fold.py",
+    "bot/tasks/binding.py": "tests/flow/test_github.py",
+    "bot/tasks/book.py": "tests/flow/test_github.py",
+    "bot/tasks/converge.py": "tests/flow/test_github.py",
+    "bot/tasks/decisions.py": "tests/bot/tasks/test_fold.py",
+    "bot/tasks/desk.py": "tests/flow/test_github.py",
+    "bot/tasks/handover.py": "tests/flow/test_github.py",
+    "bot/tasks/happenings.py": "tests/flow/test_github.py",
+    "bot/tasks/hearing.py": "tests/flow/test_github.py",
+    "bot/tasks/index.py": "tests/flow/test_github.py",
+    "bot/tasks/journal.py": "tests/flow/test_github.py",
+    "bot/tasks/moves.py": "tests/bot/tasks/test_fold.py",
+    "bot/tasks/names.py": "tests/flow/test_github.py",
+    "bot/tasks/opening.py": "tests/flow/test_github.py",
+    "bot/tasks/orders.py": "tests/flow/test_github.py",
+    "bot/tasks/plain.py": "tests/flow/test_github.py",
+    "bot/tasks/queue.py": "tests/flow/test_github.py",
+    "bot/tasks/repeats.py": "tests/flow/test_dialogue.py",
+    "bot/tasks/writes.py": "tests/flow/test_github.py",
+    "bot/wiring.py": "tests/flow/test_github.py",
+    "runners/gateway/anthropic.py": "tests/runners/gateway/test_dialects.py",
+    "runners/gateway/dialect.py": "tests/runners/gateway/test_dialects.py",
+    "runners/gateway/listener.py": "tests/runners/gateway/test_server.py",
+    "runners/gateway/openai.py": "tests/runners/gateway/test_dialects.py",
+    "runners/gateway/wire.py": "tests/runners/gateway/test_server.py",
+    "runners/workspace/command.py": "tests/bot/terminal/test_checks_machine.py",
+    "runners/workspace/guest.py": "tests/attacks/test_git.py",
+    "runners/workspace/launch.py": "tests/attacks/test_jail.py",
+    "runners/workspace/open.py": "tests/attacks/test_jail.py",
+    "runners/workspace/probe.py": "tests/bot/terminal/test_checks_machine.py",
+    "runners/workspace/remote.py": "tests/runners/workspace/test_mirror.py",
+    "runners/workspace/staging.py": "tests/attacks/test_git.py",
+    "runners/workspace/trees.py": "tests/runners/workspace/test_worktree.py",
+}
+
+
+@pytest.mark.parametrize(
+    "place", [short(path) for path in sources().values() if path.name != "__init__.py"]
+)  # fmt: skip
+def test_a_file_has_its_tests(place: str) -> None:
+    folder, _, name = place.rpartition("/")
+    mirrored = ROOT / "tests" / folder / f"test_{name}"
+    assert mirrored.exists() or place in SHAPES or place in THROUGH, f"write {mirrored.relative_to(ROOT)}"
+
+
+def test_what_is_named_is_there() -> None:
+    named = SHAPES | set(THROUGH) | set(THROUGH.values())
+    assert [place for place in sorted(named) if not (ROOT / place).exists()] == []
+    assert not SHAPES & set(THROUGH)

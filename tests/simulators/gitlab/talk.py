@@ -1,0 +1,191 @@
+"""Issues, notes, labels, award emoji: what people say, cleaned of quick actions before it is saved."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tests.simulators.gitlab.access import missing, refused
+from tests.simulators.gitlab.base import Base
+from tests.simulators.gitlab.quick_actions import QuickAction, extract
+from tests.simulators.gitlab.shapes import Json
+from tests.simulators.gitlab.world import Award, Label, Note, Project, Subject, User
+
+LONGEST_NOTE: Final = 1_000_000
+LONGEST_DESCRIPTION: Final = 1_048_576
+LONGEST_TITLE: Final = 255
+MOST_NOTES: Final = 5_000
+EMOJI: Final = re.compile(r"[a-z0-9_+-]{1,80}")
+
+
+class Talk(Base):
+    """What is said about issues and merge requests."""
+
+    most_notes = MOST_NOTES  # tests lower it
+
+    def open_issue(
+        self, project: Project, by: User, title: str, text: str | None, labels: list[str], *, confidential: bool = False
+    ) -> Subject:
+        """Open an issue; its hook carries the labels given with it."""
+        self.check_texts(title, text)
+        left, actions = self._clean(text)
+        now, iid = self._world.now(), max([0, *project.issues]) + 1
+        number = self._world.next_id()
+        issue = Subject(number, iid, project, title, left, by, now, now, confidential=confidential)
+        issue.labels = [project.label(name) or self.new_label(project, name) for name in labels]
+        project.issues[iid] = issue
+        self.tell(issue, by, "open", {"id": (None, number), "title": ("", title)})
+        self._carry_out(issue, by, actions)
+        return issue
+
+    def check_texts(self, title: str | None, text: str | None) -> None:
+        """Hold title and description to their limits."""
+        wrong = {}
+        if title is not None and not title.strip():
+            wrong["title"] = ["can't be blank"]
+        if title is not None and len(title) > LONGEST_TITLE:
+            wrong["title"] = [f"is too long (maximum is {LONGEST_TITLE} characters)"]
+        if text is not None and len(text) > LONGEST_DESCRIPTION:
+            wrong["description"] = [f"is too long (maximum is {LONGEST_DESCRIPTION} characters)"]
+        if wrong:
+            raise refused(400, wrong)
+
+    def _clean(self, text: str | None) -> tuple[str | None, tuple[QuickAction, ...]]:
+        if text is None:
+            return None, ()
+        found = extract(text, self._world.traits.rule)
+        return found.text, found.actions
+
+    def _carry_out(self, subject: Subject, by: User, actions: tuple[QuickAction, ...]) -> tuple[Json, list[str]]:
+        changes: Json = {}
+        summary: list[str] = []
+        for action in actions:
+            done = self.interpreter.carry_out(subject, by, action)
+            self.executed.append(done.record)
+            changes |= done.changes
+            summary.append(done.summary)
+        return changes, summary
+
+    def set_labels(self, subject: Subject, by: User, titles: list[str]) -> None:
+        """Put exactly these labels on; unknown ones are made. One hook tells of the change as a whole."""
+        before, project = list(subject.labels), subject.project
+        now = [project.label(title) or self.new_label(project, title) for title in dict.fromkeys(titles)]
+        if {label.title for label in now} == {label.title for label in before}:
+            return
+        subject.labels = now
+        changes = {"labels": (self._payloads.labels(subject, before), self._payloads.labels(subject, now))}
+        self._touched(subject, by, "update", changes)
+
+    def label(self, subject: Subject, by: User, title: str) -> Label:
+        """Put one label on."""
+        self.set_labels(subject, by, [*(label.title for label in subject.labels), title])
+        label = subject.project.label(title)
+        assert label is not None
+        return label
+
+    def unlabel(self, subject: Subject, by: User, title: str) -> None:
+        """Take one label off."""
+        self.set_labels(subject, by, [label.title for label in subject.labels if label.title != title])
+
+    def set_state(self, subject: Subject, by: User, state: str) -> None:
+        """Open or close."""
+        if state == subject.state or subject.state == "merged":
+            return
+        before = subject.state
+        subject.state = state
+        subject.closed, subject.closed_by = (self._world.now(), by) if state == "closed" else (None, None)
+        self.say(subject, by, "closed" if state == "closed" else "reopened")
+        self._touched(subject, by, "close" if state == "closed" else "reopen", {"state": (before, state)})
+
+    def edit(self, subject: Subject, by: User, title: str | None, text: str | None) -> None:
+        """Change title or description; quick actions in the text are carried out for whoever edits."""
+        self.check_texts(title, text)
+        left, actions = self._clean(text)
+        changes: dict[str, object] = {}
+        if title is not None and title != subject.title:
+            changes["title"], subject.title = (subject.title, title), title
+        if left is not None and left != subject.description:
+            changes["description"], subject.description = (subject.description, left), left
+        if changes:
+            subject.edited_by = by
+            self._touched(subject, by, "update", changes)
+        self._carry_out(subject, by, actions)
+
+    def set_flag(self, subject: Subject, by: User, name: str, value: bool) -> None:
+        """Lock the discussion or make an issue confidential."""
+        before = getattr(subject, name)
+        if value != before:
+            setattr(subject, name, value)
+            shown = "discussion_locked" if name == "locked" else name
+            self._touched(subject, by, "update", {shown: (before, value)})
+
+    def _touched(self, subject: Subject, by: User, action: str, changes: dict[str, object]) -> None:
+        before, subject.updated = subject.updated, self._world.now()
+        times = (before.strftime("%Y-%m-%d %H:%M:%S UTC"), subject.updated.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        self.tell(subject, by, action, {"updated_at": times} | changes)
+
+    def note(self, subject: Subject, by: User, body: str, *, internal: bool = False) -> Note | tuple[Json, list[str]]:
+        """Comment; what is left after the quick actions is saved, and where nothing is left nothing is saved."""
+        left, actions = self._clean(body)
+        assert left is not None
+        if not left and not actions:
+            raise refused(400, '400 Bad request - Note {:note=>["can\'t be blank"]}')
+        if len(left) > LONGEST_NOTE:
+            raise refused(
+                400, f'400 Bad request - Note {{:note=>["is too long (maximum is {LONGEST_NOTE} characters)"]}}'
+            )
+        if not left:
+            return self._carry_out(subject, by, actions)
+        if sum(not note.system for note in subject.notes) >= self.most_notes:
+            raise refused(400, '400 Bad request - Note {:base=>["Maximum number of comments exceeded"]}')
+        now, number = self._world.now(), self._world.next_id()
+        note = Note(number, subject, by, left, now, now, f"{number:040x}", internal=internal)
+        subject.notes.append(note)
+        subject.updated = now
+        self._tell_note(note, "create")
+        self._carry_out(subject, by, actions)
+        return note
+
+    def edit_note(self, note: Note, by: User, body: str) -> None:
+        """Change a note; edited down to commands it is deleted, and no hook tells of it."""
+        left, actions = self._clean(body)
+        assert left is not None
+        if len(left) > LONGEST_NOTE:
+            raise refused(400, f'Failed to save note {{:note=>["is too long (maximum is {LONGEST_NOTE} characters)"]}}')
+        if not left:
+            self._carry_out(note.subject, by, actions)
+            if actions:
+                note.subject.notes.remove(note)
+            raise refused(400, '400 Bad request - Failed to save note {:note=>["can\'t be blank"]}')
+        if left != note.body:
+            note.body, note.edited_by, note.updated = left, by, self._world.now()
+            self._tell_note(note, "update")
+        self._carry_out(note.subject, by, actions)
+
+    def delete_note(self, note: Note) -> None:
+        """Delete a note; no hook tells of it."""
+        note.subject.notes.remove(note)
+
+    def _tell_note(self, note: Note, action: str) -> None:
+        trigger = "confidential_note_events" if note.is_confidential else "note_events"
+        self._courier.emit(note.subject.project, trigger, self._payloads.note_event(note, action))
+
+    def award(self, on: Subject | Note, by: User, name: str) -> Award:
+        """Give an emoji; a second one of the same name is refused."""
+        if not EMOJI.fullmatch(name):
+            raise missing("Award Emoji Name is not a valid emoji name")
+        if any(award.user is by and award.name == name for award in on.awards):
+            raise missing("Award Emoji Name has already been taken")
+        award = Award(self._world.next_id(), by, name, self._world.now())
+        on.awards.append(award)
+        self._tell_award(award, on, "award")
+        return award
+
+    def unaward(self, on: Subject | Note, award: Award) -> None:
+        """Take an emoji back."""
+        on.awards.remove(award)
+        self._tell_award(award, on, "revoke")
+
+    def _tell_award(self, award: Award, on: Subject | Note, action: str) -> None:
+        project = on.subject.project if isinstance(on, Note) else on.project
+        self._courier.emit(project, "emoji_events", self._payloads.emoji_event(award, on, action))

@@ -1,0 +1,345 @@
+"""What the simulated GitLab knows: accounts, groups, projects, what is in them, and tokens."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from tests.simulators.gitlab.quick_actions import Rule
+
+LEVELS: Final = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
+EVENTS: Final = {
+    "push_events": "Push Hook",
+    "tag_push_events": "Tag Push Hook",
+    "issues_events": "Issue Hook",
+    "confidential_issues_events": "Confidential Issue Hook",
+    "note_events": "Note Hook",
+    "confidential_note_events": "Confidential Note Hook",
+    "merge_requests_events": "Merge Request Hook",
+    "emoji_events": "Emoji Hook",
+    "pipeline_events": "Pipeline Hook",
+    "job_events": "Job Hook",
+}
+
+
+@dataclass
+class Traits:
+    """In what instances differ; may be changed while the simulator runs."""
+
+    version: str = "18.9.1"
+    rule: Rule = Rule.PARAGRAPHS
+    idempotency_keys: bool = True  # 17.4
+    note_actions: bool = True  # 16.11: object_attributes.action of a note
+    signing: bool = True  # feature flag webhook_signing_token
+    old_payloads: bool = False  # no ids of user and project, no event_type, no newer fields
+    # What follows failures: back-off for 4 and the end after 40; 4xx ends it after 4 (before 17.11); nothing.
+    disables: Literal["backoff", "forever", "never"] = "backoff"
+    refused_refs: tuple[str, ...] = ()  # prefixes that a server-side hook of the instance refuses
+
+    @classmethod
+    def old(cls) -> Traits:
+        """Describe GitLab 14: what the newest GitLab sends is not there yet."""
+        return cls("14.10.5", Rule.LINES, False, False, False, True, "forever")
+
+
+@dataclass(eq=False)
+class User:
+    """An account; `bot` marks those that GitLab makes for project and group access tokens."""
+
+    id: int
+    username: str
+    name: str
+    created: datetime
+    bot: bool = False
+    state: str = "active"
+
+    @property
+    def email(self) -> str:
+        """Name the verified address."""
+        return f"{self.username}@example.com"
+
+
+@dataclass(eq=False)
+class Group:
+    """A group; members' levels hold in all that is below it."""
+
+    id: int
+    path: str
+    parent: Group | None = None
+    members: dict[int, int] = field(default_factory=dict)
+    hooks: list[Hook] = field(default_factory=list)
+
+    @property
+    def full_path(self) -> str:
+        """Write the path from the top."""
+        return f"{self.parent.full_path}/{self.path}" if self.parent else self.path
+
+    @property
+    def line(self) -> list[Group]:
+        """List this group and those above it."""
+        return [self, *(self.parent.line if self.parent else [])]
+
+
+@dataclass(eq=False)
+class Label:
+    """A label of a project; names differ by case."""
+
+    id: int
+    title: str
+    color: str
+    description: str | None
+    created: datetime
+
+
+@dataclass(eq=False)
+class Award:
+    """One account's award emoji."""
+
+    id: int
+    user: User
+    name: str
+    created: datetime
+
+
+@dataclass(eq=False)
+class Note:
+    """A comment; `system` notes are GitLab's own, `internal` ones are for planners and up."""
+
+    id: int
+    subject: Subject
+    author: User
+    body: str
+    created: datetime
+    updated: datetime
+    discussion: str
+    internal: bool = False
+    system: bool = False
+    edited_by: User | None = None
+    awards: list[Award] = field(default_factory=list)
+
+    @property
+    def is_confidential(self) -> bool:
+        """Tell whether it is announced as confidential."""
+        return self.internal or self.subject.confidential
+
+
+@dataclass(eq=False)
+class Subject:
+    """What can be talked about: an issue, and with `MergeRequest` a merge request; each counts its own numbers."""
+
+    id: int
+    iid: int
+    project: Project
+    title: str
+    description: str | None
+    author: User
+    created: datetime
+    updated: datetime
+    state: str = "opened"
+    closed: datetime | None = None
+    closed_by: User | None = None
+    edited_by: User | None = None
+    locked: bool = False
+    confidential: bool = False
+    labels: list[Label] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    awards: list[Award] = field(default_factory=list)
+
+    kind = "Issue"
+    folder = "issues"
+
+
+@dataclass(eq=False)
+class MergeRequest(Subject):
+    """A merge request between two branches of one project."""
+
+    source: str = ""
+    target: str = ""
+    sha: str = ""
+    base_sha: str = ""
+    removes_source: bool = False
+    approvals: list[tuple[User, datetime]] = field(default_factory=list)
+    merged: datetime | None = None
+    merged_by: User | None = None
+    merge_sha: str | None = None
+
+    kind = "MergeRequest"
+    folder = "merge_requests"
+
+    @property
+    def draft(self) -> bool:
+        """Tell a draft by its title, as GitLab does."""
+        return self.title.lower().startswith(("draft:", "[draft]", "(draft)"))
+
+
+@dataclass(eq=False)
+class Job:
+    """A job, or (`external`) a commit status; both live in pipelines."""
+
+    id: int
+    pipeline: Pipeline
+    name: str
+    stage: str
+    user: User
+    created: datetime
+    status: str = "created"
+    external: bool = False
+    started: datetime | None = None
+    finished: datetime | None = None
+    description: str | None = None
+    target_url: str | None = None
+    trace: str = ""
+    allow_failure: bool = False
+
+
+@dataclass(eq=False)
+class Pipeline:
+    """A pipeline of one commit on one ref; `source` is `external` where statuses made it."""
+
+    id: int
+    iid: int
+    project: Project
+    sha: str
+    ref: str
+    source: str
+    user: User
+    created: datetime
+    updated: datetime
+    jobs: list[Job] = field(default_factory=list)
+    status: str = "created"
+
+
+@dataclass(eq=False)
+class Hook:
+    """A webhook of a project or a group, or (`place` None) of the whole instance."""
+
+    id: int
+    url: str
+    place: Project | Group | None
+    created: datetime
+    token: str = ""
+    signing: str = ""
+    events: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(EVENTS, True))
+    name: str | None = None
+    description: str | None = None
+    failures: int = 0
+    backoffs: int = 0
+    disabled_until: datetime | None = None
+    disabled: bool = False
+
+
+@dataclass(eq=False)
+class Project:
+    """A project with its bare git directory; `protected` maps a branch to the levels that push and merge need."""
+
+    id: int
+    path: str
+    group: Group
+    git: Path
+    created: datetime
+    default_branch: str = "main"
+    visibility: str = "private"
+    members: dict[int, int] = field(default_factory=dict)
+    labels: list[Label] = field(default_factory=list)
+    issues: dict[int, Subject] = field(default_factory=dict)
+    merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
+    pipelines: list[Pipeline] = field(default_factory=list)
+    hooks: list[Hook] = field(default_factory=list)
+    protected: dict[str, tuple[int, int]] = field(default_factory=lambda: {"main": (40, 40)})
+    approvals_required: int = 0
+    resets_approvals: bool = True  # on push
+    author_approves: bool = True
+    rejects_unknown_authors: bool = False
+
+    @property
+    def full_path(self) -> str:
+        """Write path_with_namespace."""
+        return f"{self.group.full_path}/{self.path}"
+
+    def label(self, title: str) -> Label | None:
+        """Find a label."""
+        return next((label for label in self.labels if label.title == title), None)
+
+    def level(self, user: User) -> int:
+        """Read an account's highest access level, of its own or inherited; 0 is none."""
+        own = self.members.get(user.id, 0)
+        return max([own, *(group.members.get(user.id, 0) for group in self.group.line)])
+
+
+@dataclass(eq=False)
+class Token:
+    """A personal, project or group access token; `within` limits the latter two."""
+
+    id: int
+    value: str
+    user: User
+    scopes: frozenset[str]
+    created: datetime
+    expires: datetime | None = None
+    within: Project | Group | None = None
+    revoked: bool = False
+
+    def reaches(self, project: Project) -> bool:
+        """Tell whether the token is good for a project."""
+        return self.within is None or self.within is project or self.within in project.group.line
+
+
+class World:
+    """All state; `skew` seconds are added to this machine's clock to make GitLab's."""
+
+    def __init__(self, root: Path, traits: Traits) -> None:
+        self.root = root
+        self.traits = traits
+        self.skew = 0.0
+        self._ids = itertools.count(7_001)
+        self.users: dict[int, User] = {}
+        self.groups: dict[str, Group] = {}
+        self.projects: dict[int, Project] = {}
+        self.tokens: dict[str, Token] = {}
+        self.hooks: list[Hook] = []  # the instance's own
+        self.root_user = self.add_user("root")
+
+    def next_id(self) -> int:
+        """Take the next id; nothing else ever gets it."""
+        return next(self._ids)
+
+    def now(self) -> datetime:
+        """Read the clock in milliseconds, as the API shows it; webhooks show whole seconds."""
+        now = datetime.now(UTC) + timedelta(seconds=self.skew)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def add_user(self, username: str, *, bot: bool = False) -> User:
+        """Register an account."""
+        user = User(self.next_id(), username, username.title(), self.now(), bot)
+        self.users[user.id] = user
+        return user
+
+    def find_user(self, username: str) -> User | None:
+        """Find an account by name."""
+        return next((user for user in self.users.values() if user.username.lower() == username.lower()), None)
+
+    def group(self, full_path: str) -> Group:
+        """Find a group, or make it with those above it."""
+        if full_path not in self.groups:
+            above, _, path = full_path.rpartition("/")
+            self.groups[full_path] = Group(self.next_id(), path, self.group(above) if above else None)
+        return self.groups[full_path]
+
+    def find_project(self, wanted: str) -> Project | None:
+        """Find a project by id or path_with_namespace."""
+        if wanted.isdigit():
+            return self.projects.get(int(wanted))
+        return next((p for p in self.projects.values() if p.full_path.lower() == wanted.lower()), None)
+
+    def mint(
+        self, user: User, scopes: frozenset[str], *, within: Project | Group | None = None, life: float | None = None
+    ) -> Token:
+        """Make a token; `life` in seconds."""
+        expires = None if life is None else self.now() + timedelta(seconds=life)
+        value = f"glpat-{secrets.token_urlsafe(15)}"
+        self.tokens[value] = Token(self.next_id(), value, user, scopes, self.now(), expires, within)
+        return self.tokens[value]
