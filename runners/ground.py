@@ -46,13 +46,13 @@ async def _worktree(mirror: Mirror, directory: Path, site: Site, order: Order) -
     the branch, or else the base, is where work goes on.
     """
     start = order.head or order.base_commit
-    kept = await Worktree.open(mirror, directory, owner=site.user)
+    kept = await Worktree.open(mirror, directory, owner=site.user, identity=site.identity)
     if kept is not None and await _has(directory, start):
         await kept.reset(start)
         return kept
     if order.step in WRITING and not await mirror.has(start):
         start = await mirror.head(order.branch) or order.base_commit
-    worktree = await Worktree.create(mirror, directory, order.base_commit, owner=site.user)
+    worktree = await Worktree.create(mirror, directory, order.base_commit, owner=site.user, identity=site.identity)
     if start != order.base_commit:
         await worktree.reset(start)
     return worktree

@@ -46,6 +46,12 @@ class Site:
         return self.settings.sandbox.user + self.slot if os.geteuid() == 0 else None
 
     @property
+    def identity(self) -> str:
+        """In whose name the bot commits; a forge may refuse authors that it does not know."""
+        worker = self.settings.worker
+        return f"{worker.commit_name} <{worker.commit_email}>"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Everything in the settings that no blob may hold."""
         tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]

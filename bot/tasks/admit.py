@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
-from bot.audit.record import Basis, Outcome, RecordError, Ref, Who
+from bot.audit.record import Outcome, RecordError, Ref, Who
 from bot.model.errors import Refused
 from bot.model.task import Attempt, Step, Task
 from bot.tasks.book import Book
@@ -33,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     data: dict[str, Any]
     outcome: Outcome = "ok"
-    basis: Basis = "observed"
+    basis: Literal["observed", "claimed"] = "observed"  # what a forge said, or a key signed, is not a worker's to say
     refs: tuple[Ref, ...] = ()
     ts: int = 0
 

@@ -33,7 +33,7 @@ from bot.terminal.screen import safe
 
 MARKS: Final = {State.BLOCKED: "■", State.DONE: "✓", State.REJECTED: "✗", State.CANCELLED: "✗", State.EXPIRED: "✗"}
 WAIT_S: Final = 5.0
-REPOSITORY: Final = 25  # columns of its name, which is cut from the left
+REPOSITORY: Final = 24  # columns of its name, which is cut from the left
 Held = tuple[Task, Blobs]
 
 
@@ -43,13 +43,13 @@ def show_all(config: Path | None, *, as_json: bool) -> int:
     if as_json:
         _write({"schema": "gatewright/tasks/v1", "tasks": [msgspec.to_builtins(task) for task in found]})
         return 0
-    sys.stdout.write(f"\n  {'TASK':<14}{'REPOSITORY':<27}{'STATE':<16}{'NOW':<9}{'AGE':>5}{'USD':>8}\n")
+    sys.stdout.write(f"\n  {'TASK':<14}{'REPOSITORY':<26}{'STATE':<16}{'NOW':<9}{'AGE':>5}{'USD':>8}\n")
     for task in found:
         mark = MARKS.get(task.state, "◆" if task.state.gate else "●")
         state = f"{mark} {task.state.value.replace('_', ' ')}"
         name = safe(task.origin.repo.path)[-REPOSITORY:]
         sys.stdout.write(
-            f"  {task.origin.task:<14}{name:<27}{state:<16}{_now(task):<9}{_age(task):>5}{_usd(task):>8}\n"
+            f"  {task.origin.task:<14}{name:<26}{state:<16}{_now(task):<9}{_age(task):>5}{_usd(task):>8}\n"
         )
     sys.stdout.write(f"\n{_sums(found)}\n")
     return 0

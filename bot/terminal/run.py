@@ -95,6 +95,11 @@ async def _run(call: Call, place: Place, wish: tuple[str, str], because: str) ->
 async def _answer(call: Call, task_id: str, words: str) -> int:
     async with call.session() as session:
         task = await session.state(task_id)
+        if task.state.is_final and words:
+            raise GatewrightError(
+                "GW-COMMAND-STATE", f"{task_id} has ended: it is {task.state.value}", why="nothing can follow",
+                fix='gatewright run --repo . "what to do" opens a new one',
+            )  # fmt: skip
         if task.paused and not words:
             words = "resume"
         if words:

@@ -112,7 +112,8 @@ class OpenJail:
         return [*dropped, "/bin/bash", str(self._shelf / "init.sh"), str(self._port), str(self._socket), "0", *argv]
 
     def _env(self, env: Mapping[str, str] | None) -> dict[str, str]:
-        return {"PATH": PATH, "HOME": str(self._home()), "LANG": "C.UTF-8", "TMPDIR": "/tmp", **self._trust, **(env or {})}  # noqa: S108
+        ours = {"PATH": PATH, "HOME": str(self._home()), "LANG": "C.UTF-8", "TMPDIR": "/tmp"}  # noqa: S108
+        return {**ours, **self._trust, **(env or {})}
 
     def _home(self) -> Path:
         """Make a home that is not the worker's, where runtimes may keep their state."""

@@ -57,8 +57,8 @@ class Sandbox:
     ) -> Self:
         """Prepare a jail; raise GW-SANDBOX-... where its user could not get to what it needs.
 
-        `cache` keeps copies of runtimes that lie in private homes (default: beside `directory`); `trust` is shown as the
-        certificate authorities of the site.
+        `cache` keeps copies of runtimes that lie in private homes (default: beside `directory`); `trust` is shown as
+        the certificate authorities of the site.
         """
         if absent := launch.missing():
             what = f"the sandbox needs {', '.join(absent)}"

@@ -58,7 +58,7 @@ class Worktree:
     No jail may run while a method of this class does.
     """
 
-    def __init__(self, mirror: Mirror, directory: Path, *, owner: int | None, caps: Caps) -> None:
+    def __init__(self, mirror: Mirror, directory: Path, *, owner: int | None, caps: Caps, identity: str) -> None:
         self.directory = directory
         self.path = directory / "tree"
         self.base = ""
@@ -66,6 +66,7 @@ class Worktree:
         self._mirror = mirror
         self._owner = owner
         self._caps = caps
+        self._identity = identity
         self._bare = Git(directory / "git")
         self._git = Git(directory / "git", self.path)
 
@@ -78,10 +79,11 @@ class Worktree:
         *,
         owner: int | None = None,
         caps: Caps = Caps(),  # noqa: B008
+        identity: str = BOT,
     ) -> Self:
         """Make a worktree at a commit of the mirror, in place of whatever is in `directory`.
 
-        `owner` is the jail's uid where the worker is root (Sandbox.uid).
+        `owner` is the jail's uid where the worker is root (Sandbox.uid); `identity` (`Name <mail>`) makes its commits.
         """
         if not COMMIT.match(base) or not await mirror.has(base):
             raise GitError(
@@ -91,7 +93,7 @@ class Worktree:
                 fix="look whether the commit still exists on the forge, then retry",
             )
         await erase(directory)
-        worktree = cls(mirror, passage(directory), owner=owner, caps=caps)
+        worktree = cls(mirror, passage(directory), owner=owner, caps=caps, identity=identity)
         await worktree._init()
         await mirror.pin(directory.name, base)
         worktree.base = base
@@ -107,11 +109,12 @@ class Worktree:
         *,
         owner: int | None = None,
         caps: Caps = Caps(),  # noqa: B008
+        identity: str = BOT,
     ) -> Self | None:
         """Take up a worktree that an earlier attempt left, None where there is none."""
         if not _whole(directory):
             return None
-        worktree = cls(mirror, passage(directory), owner=owner, caps=caps)
+        worktree = cls(mirror, passage(directory), owner=owner, caps=caps, identity=identity)
         for name, ref in (("base", BASE), ("head", HEAD)):
             outcome = await worktree._bare.call("rev-parse", "--verify", "--quiet", ref)
             if outcome.code:
@@ -136,7 +139,7 @@ class Worktree:
         return await staging.compare(self._bare, await self._view(self.head), tree, strays)
 
     async def commit(
-        self, message: str, author: str = BOT, trailers: Mapping[str, str] | None = None, committer: str = BOT
+        self, message: str, author: str = "", trailers: Mapping[str, str] | None = None, committer: str = ""
     ) -> Commit | None:
         """Commit what `changes` finds, None where nothing changed; raise PatchRefused where `review` objects.
 
@@ -149,7 +152,9 @@ class Worktree:
             return None
         parent = self.head
         tree = await trees.with_evidence(self._bare, patch.tree, await trees.evidence(self._bare, parent))
-        made = await self._record(tree, (parent,), letter(message, trailers), author, committer)
+        made = await self._record(
+            tree, (parent,), letter(message, trailers), author or self._identity, committer or self._identity
+        )
         await self._guest(self.path, made, self.directory / "git" / "index")
         await self._at(made)
         return Commit(made, tree, parent)
@@ -159,7 +164,7 @@ class Worktree:
     ) -> Commit:
         """Commit files of ours on top of `parent` without touching the tree; the head follows if it was the parent."""
         tree = await trees.with_files(self._bare, parent, files, str(self._scratch))
-        made = await self._record(tree, (parent,), letter(message, trailers), BOT, BOT)
+        made = await self._record(tree, (parent,), letter(message, trailers), self._identity, self._identity)
         if parent == self.head:
             await self._at(made)
         return Commit(made, tree, parent)
@@ -184,7 +189,7 @@ class Worktree:
                 tip, tree, (await self._bare.call("rev-parse", "-q", "--verify", f"{tip}^")).out.decode().strip()
             )
         parents = (tip,) if tip else ()
-        made = await self._record(tree, parents, letter(message, trailers), BOT, BOT)
+        made = await self._record(tree, parents, letter(message, trailers), self._identity, self._identity)
         return Commit(made, tree, tip)
 
     async def push(self, url: str, access: GitAccess | None, refspec: str) -> None:

@@ -207,9 +207,9 @@ class Parts(Base):
             await asyncio.to_thread(process.wait, ENDS_WITHIN)
         self.store.stop()
 
-    def raise_(self, role: str) -> None:
+    def raise_(self, role: str, **env: str) -> None:
         """Start a role: `serve`, `control`, `work`, with anything after a dot to tell twins apart."""
-        self.running[role] = self.start(role.partition(".")[0], GATEWRIGHT_REDIS__URL=self.address)
+        self.running[role] = self.start(role.partition(".")[0], GATEWRIGHT_REDIS__URL=self.address, **env)
 
     def kill(self, role: str) -> None:
         """End a role as a crash does."""

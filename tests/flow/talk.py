@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from bot.inbox import INBOX
 from bot.model.task import State, Task
-from tests.flow import brain
 from tests.flow.house import PATIENCE, SECRET, Base
+from tests.flow.processes import agents
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.models import ModelServer
 
@@ -132,6 +130,30 @@ class Talk:
         task: Task = await self.house.until(rests, seconds, f"#{issue} at rest")
         return task
 
+    async def working(self, issue: int) -> Task:
+        """Pass both gates and wait until an agent codes."""
+        await self.gate(issue, "spec")
+        self.mira.comments(issue, "/approve")
+        await self.gate(issue, "plan")
+        before = agents()
+        self.mira.comments(issue, "/approve")
+
+        async def busy() -> set[int]:
+            return agents() - before
+
+        await self.house.until(busy, what=f"an agent at work on #{issue}")
+        task = await self.house.task(issue)
+        assert task is not None
+        return task
+
+    async def idle(self, seconds: float = 15.0) -> None:
+        """Wait until no agent is left."""
+
+        async def gone() -> bool:
+            return not agents()
+
+        await self.house.until(gone, seconds, "the end of all agents")
+
     async def reviewed(self, issue: int, seconds: float = PATIENCE) -> Task:
         """Pass both gates and wait for the change."""
         await self.gate(issue, "spec", seconds=seconds)
@@ -177,17 +199,6 @@ class Talk:
         for mark in marks:
             found = self.ours(issue, mark)
             assert len(found) == 1, (mark, [comment.body[:200] for comment in found])
-
-
-async def agents() -> list[int]:
-    """Find the processes of agents that were told to be patient."""
-    wanted = "\0".join(brain.PATIENT.split()).encode() + b"\0"
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and (entry / "cmdline").read_bytes() == wanted:
-                found.append(int(entry.name))
-    return found
 
 
 def git(*words: str) -> str:

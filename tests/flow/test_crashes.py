@@ -16,9 +16,11 @@ import httpx
 import pytest
 
 from bot.model.task import State, Task
+from tests.flow import processes
 from tests.flow.brain import PROJECT, Brain
 from tests.flow.house import House, Parts
-from tests.flow.talk import LABEL, Talk, agents, chat_tables, git
+from tests.flow.processes import agents
+from tests.flow.talk import LABEL, Talk, chat_tables, git
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.github.faults import Fault
 from tests.simulators.github.hooks import envelope
@@ -40,6 +42,10 @@ class Scene:
     async def under_way(self, fault: Fault) -> None:
         """Wait until a slow request has reached GitHub."""
         await self.house.until(lambda: hit(fault), what=f"{fault.method} {fault.path} under way")
+
+
+async def working() -> set[int]:
+    return agents()
 
 
 async def hit(fault: Fault) -> int:
@@ -73,7 +79,7 @@ async def test_control_and_web_may_die_at_any_moment(github: GitHubSimulator, fo
         await talk.running(issue, "spec")
         talk.mira.comments(busy, "/approve")
         await scene.under_way(slow)
-        await house.until(agents)
+        await house.until(working)
         house.kill("control")
 
         # Web dies before the next word comes; GitHub notes it, and somebody asks for the delivery again.
@@ -89,7 +95,7 @@ async def test_control_and_web_may_die_at_any_moment(github: GitHubSimulator, fo
         await talk.reply(busy, approval)
 
         # The agent never noticed, the comment was found again and not repeated.
-        assert await agents()
+        assert agents()
         await talk.gate(issue, "spec")
         assert (await house.task(busy)).attempts[-1].number == 3
         scene.brain.is_tired = False
@@ -140,126 +146,122 @@ async def test_answers_that_never_arrive_repeat_nothing(github: GitHubSimulator,
         assert await intended_once(house, task)
 
 
-async def kept_awake(house: Parts, issue: int) -> None:
+async def kept_awake(house: Parts, *issues: int) -> None:
     """Sweep more often than every 15 s."""
     while True:
-        if task := await house.task(issue):
-            await house.wake(task)
+        for issue in issues:
+            if task := await house.task(issue):
+                await house.wake(task)
         await asyncio.sleep(0.5)
 
 
-async def test_a_lost_worker_is_replaced_and_nobody_can_speak_for_it(
-    github: GitHubSimulator, folder: Path, jailed: None
-):
-    async with raised(github, folder) as scene:
+async def test_workers_that_die_freeze_or_lie_move_nothing(github: GitHubSimulator, folder: Path, jailed: None):
+    async with raised(github, folder, ("serve", "control", "work.1", "work.2")) as scene:
         house, talk = scene.house, scene.talk
-        issue = talk.asks("Greet asleep")
-        await talk.gate(issue, "spec")
-        talk.mira.comments(issue, "/approve")
-        await talk.gate(issue, "plan")
-        talk.mira.comments(issue, "/approve")
-        await house.until(agents)
-        before = await house.task(issue)
-        name, number = before.origin.task, before.running.number
+        first = talk.asks("Greet asleep, then killed")
+        killed = await talk.working(first)
+        workers = {role: process.pid for role, process in house.running.items() if role.startswith("work")}
+        victim = next(role for role, pid in workers.items() if processes.is_within(min(agents()), pid))
+        second = talk.asks("Greet asleep, then frozen")
+        frozen = await talk.working(second)
+        (survivor,) = workers.keys() - {victim}
+        (horse,) = processes.children(workers[survivor])
 
-        # Who can write to Redis but has no key gets no credential.
-        forged = {"public": "ab" * 32, "write": True, "signature": "cd" * 64}
-        knock = f"access:{name}:{number}:99"
-        await house.redis.set(f"gw:{knock}:ask", json.dumps(forged))
-        await house.redis.lpush("gw:wake", knock, "access:of:nothing", "no task at all")
+        # One worker is killed: its agent dies with it. The other's machine hangs. A third machine comes up.
+        processes.stop(horse)
+        house.kill(victim)
+        house.raise_("work.3", GATEWRIGHT_WORKER__WORK_DIR=str(folder / "other"))
+        try:
+            await lies(scene)
+            scene.brain.is_tired = False
+            waking = asyncio.create_task(kept_awake(house, first, second))
+            ended = [await talk.opened(first), await talk.opened(second)]
+            waking.cancel()
+        finally:
+            for agent in agents():  # what the frozen worker waits for is over
+                os.kill(agent, signal.SIGKILL)
+            processes.go_on(horse)
+        for before, after in zip((killed, frozen), ended, strict=True):
+            number = before.running.number
+            lost, follower = after.attempts[number - 1 : number + 1]
+            assert (lost.number, lost.outcome, lost.code) == (number, "fail", "GW-ATTEMPT-LOST")
+            assert follower.step is lost.step
 
-        async def refused():
-            return house.logged("access.forged") and len(house.logged("wake.unreadable")) == 2
+        # The frozen one wakes up and goes on where it stood: nothing it reports or pushes is taken.
+        head = git("-C", str(talk.repo.git), "rev-parse", ended[1].branch)
+        size = (await house.task(second)).size
 
-        await house.until(refused)
-        assert not await house.redis.exists(f"gw:{knock}", f"gw:{knock}:ask")
+        async def gave_up() -> bool:
+            return bool(house.logged("attempt.superseded")) and not processes.lives(horse)
 
-        # The worker is killed: its agent dies with it, and its silence is noticed.
-        house.kill("work")
-
-        async def gone():
-            return not await agents()
-
-        await house.until(gone, 15)
-        scene.brain.is_tired = False
-        house.raise_("work")
-        waking = asyncio.create_task(kept_awake(house, issue))
-        task = await talk.opened(issue)
-        waking.cancel()
-        lost = next(a for a in task.attempts if a.number == number)
-        assert (lost.outcome, lost.code) == ("fail", "GW-ATTEMPT-LOST")
-        assert task.attempts[number].step is lost.step
-
-        # What comes in the name of the lost attempt, or of the next one, is not taken.
-        size = (await house.task(issue)).size
-        ended = {"kind": "attempt.ended", "data": {"attempt": number, "step": "coding"}, "outcome": "ok"}
-        await house.redis.xadd(f"gw:attempt:{name}:{number}", {"r": json.dumps(ended)})
-        ended["data"]["attempt"] = len(task.attempts) + 1
-        await house.redis.xadd(f"gw:attempt:{name}:{len(task.attempts) + 1}", {"r": json.dumps(ended)})
-        await house.wake(task)
-        status = talk.mira.comments(issue, "/status")
-        await talk.reply(issue, status)
-        records = await house.records(task)
+        await house.until(gave_up)
+        name, number = frozen.origin.task, frozen.running.number
+        late = {"kind": "attempt.ended", "data": {"attempt": number, "step": "coding"}, "outcome": "ok"}
+        await house.redis.xadd(f"gw:attempt:{name}:{number}", {"r": json.dumps(late)})
+        await house.wake(frozen)
+        status = talk.mira.comments(second, "/status")
+        await talk.reply(second, status)
+        records = await house.records(frozen)
         assert {record["kind"] for record in records[size:]} <= {"command", "forge.intent", "forge.done"}
-        talk.once(issue, *SAID)
-        assert len(talk.pulls()) == 1
+        assert git("-C", str(talk.repo.git), "rev-parse", ended[1].branch) == head
+        for issue in (first, second):
+            talk.once(issue, *SAID)
+        assert len(talk.pulls()) == 3
 
 
-async def test_a_worker_cannot_approve_and_nobody_but_control_gives_orders(
-    github: GitHubSimulator, folder: Path, jailed: None
-):
-    async with raised(github, folder) as scene:
-        house, talk = scene.house, scene.talk
+async def lies(scene: Scene) -> None:
+    """Who can write to Redis, and holds no key, gets no credential, gives no approval and no order."""
+    house, talk, brain = scene.house, scene.talk, scene.brain
+    issue = talk.asks("Greet asleep, then lied to")
+    task = await talk.working(issue)
+    name, number = task.origin.task, task.running.number
 
-        # A report of a kind that only control may write ends the attempt, and a person is asked.
-        issue = talk.asks("Greet asleep")
-        digest = await talk.gate(issue, "spec")
-        talk.mira.comments(issue, "/approve")
-        await talk.gate(issue, "plan")
-        talk.mira.comments(issue, "/approve")
-        await house.until(agents)
-        task = await house.task(issue)
-        name, number = task.origin.task, task.running.number
-        data = {"what": "change", "digest": digest.ljust(64, "0"), "rev": 1, "event_id": "1:1", "forge_ts": 1}
-        approval = {"kind": "approval", "data": data | {"permission": "admin", "method": "digest"}}
-        await house.redis.xadd(f"gw:attempt:{name}:{number}", {"r": json.dumps(approval)})
-        await house.wake(task)
-        blocked = await talk.comment(issue, "kind=blocked")
-        assert "GW-ATTEMPT-INVALID" in blocked.body
-        task = await talk.state(issue, State.BLOCKED)
-        assert {a.gate.value for a in task.approvals} == {"spec", "plan"}
+    knock = f"access:{name}:{number}:99"
+    await house.redis.set(f"gw:{knock}:ask", json.dumps({"public": "ab" * 32, "write": True, "signature": "cd" * 64}))
+    await house.redis.lpush("gw:wake", knock, "access:of:nothing", "no task at all")
 
-        async def gone():
-            return not await agents()
+    async def noticed() -> bool:
+        return bool(house.logged("access.forged")) and len(house.logged("wake.unreadable")) == 2
 
-        await house.until(gone, 15)
+    await house.until(noticed)
+    assert not await house.redis.exists(f"gw:{knock}", f"gw:{knock}:ask")
 
-        # An order that control did not sign is not carried out: here, one that pushes to the default branch.
-        house.kill("work")
-        scene.brain.is_tired = False
-        retry = talk.mira.comments(issue, "/retry")
-        await talk.seen(issue, retry)
-        task = await talk.running(issue, "coding")
-        key = f"gw:order:{name}:{task.running.number}"
+    # A report of a kind that only control may write ends the attempt, and a person is asked.
+    data = {"what": "change", "digest": "0" * 64, "rev": 1, "event_id": "1:1", "forge_ts": 1}
+    approval = {"kind": "approval", "data": data | {"permission": "admin", "method": "digest"}}
+    await house.redis.xadd(f"gw:attempt:{name}:{number}", {"r": json.dumps(approval)})
+    await house.wake(task)
+    assert "GW-ATTEMPT-INVALID" in (await talk.comment(issue, "kind=blocked")).body
+    task = await talk.state(issue, State.BLOCKED)
+    assert {approval.gate.value for approval in task.approvals} == {"spec", "plan"}
 
-        async def ordered():
-            return await house.redis.get(key)
+    # An order that control did not sign is not carried out: here, one that pushes to the default branch.
+    main = git("-C", str(talk.repo.git), "rev-parse", "main")
+    house.kill("work.3")
+    brain.is_tired = False
+    retry = talk.mira.comments(issue, "/retry")
+    await talk.seen(issue, retry)
+    task = await talk.running(issue, "coding")
+    key = f"gw:order:{name}:{task.running.number}"
 
-        genuine = await house.until(ordered)
-        await house.redis.set(key, re.sub(rb'"branch":"[^"]+"', b'"branch":"main"', genuine))
-        assert await house.redis.get(key) != genuine
-        main = git("-C", str(talk.repo.git), "rev-parse", "main")
-        house.raise_("work")
+    async def ordered() -> bytes | None:
+        return await house.redis.get(key)
 
-        async def refused():
-            return house.logged("attempt.refused")
+    genuine = await house.until(ordered)
+    await house.redis.set(key, re.sub(rb'"branch":"[^"]+"', b'"branch":"main"', genuine))
+    assert await house.redis.get(key) != genuine
+    house.raise_("work.3", GATEWRIGHT_WORKER__WORK_DIR=str(house.folder / "other"))
 
-        await house.until(refused)
-        waking = asyncio.create_task(kept_awake(house, issue))
-        task = await talk.opened(issue)
-        waking.cancel()
-        assert git("-C", str(talk.repo.git), "rev-parse", "main") == main
-        assert [a.code for a in task.attempts].count("GW-ATTEMPT-LOST") == 1
+    async def refused() -> bool:
+        return bool(house.logged("attempt.refused"))
+
+    await house.until(refused)
+    waking = asyncio.create_task(kept_awake(house, issue))
+    task = await talk.opened(issue)
+    waking.cancel()
+    brain.is_tired = True
+    assert git("-C", str(talk.repo.git), "rev-parse", "main") == main
+    assert [attempt.code for attempt in task.attempts].count("GW-ATTEMPT-LOST") == 1
 
 
 async def test_two_controls_and_every_delivery_thrice_change_nothing(

@@ -15,7 +15,7 @@ from bot.model.task import Gate, State
 from tests.flow import brain
 from tests.flow.conftest import held_to_contract, open_folder
 from tests.flow.house import House
-from tests.flow.talk import LABEL, Talk, agents, chat_tables
+from tests.flow.talk import LABEL, Talk, chat_tables
 from tests.simulators.models import ModelServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -157,20 +157,12 @@ async def test_two_commands_in_one_comment_both_count_in_their_order(talk: Talk)
 
 async def test_cancel_ends_the_agents_processes_within_seconds(talk: Talk):
     issue = talk.asks("Greet asleep")
-    await talk.gate(issue, "spec")
-    talk.mira.comments(issue, "/approve")
-    await talk.gate(issue, "plan")
-    talk.mira.comments(issue, "/approve")
-    await talk.house.until(agents, what="the agent's own process")
+    await talk.working(issue)
     talk.mira.comments(issue, "/cancel enough")
-
-    async def gone():
-        return not await agents()
-
-    await talk.house.until(gone, 15, "the end of the agent's processes")
+    await talk.idle()
     task = await talk.at_rest(issue)
     assert task.state is State.CANCELLED
-    assert talk.pulls() == [] or all(pull.pull.head != task.branch for pull in talk.pulls())
+    assert task.pull is None
     talk.once(issue, "kind=closed", "kind=progress")
     assert task.attempts[-1].step.value == "archive"
     assert talk.archived(task)
@@ -226,17 +218,32 @@ async def test_another_model_voids_what_was_asked_and_the_gate_is_shown_anew(tal
     talk.once(issue, "kind=gate.spec")
 
 
-async def test_a_review_by_somebody_who_may_not_write_is_answered_and_does_not_count(talk: Talk):
+async def test_a_review_counts_for_the_commit_that_was_reviewed_and_for_who_may_write(talk: Talk):
     issue = talk.asks("Greet reviewers")
     task = await talk.reviewed(issue)
-    review = talk.stranger.reviews(task.pull.number, "APPROVE")
-    assert "GW-COMMAND-ROLE" in (await talk.comment(task.pull.number, f"rev={task.pull.number}:r{review} ")).body
+    number = task.pull.number
+    review = talk.stranger.reviews(number, "APPROVE")
+    assert "GW-COMMAND-ROLE" in (await talk.comment(number, f"rev={number}:r{review} ")).body
     assert (await talk.house.task(issue)).approval(Gate.CHANGE) is None
-    talk.mira.reviews(task.pull.number, "APPROVE")
 
     async def approved():
         return (await talk.house.task(issue)).approval(Gate.CHANGE)
 
+    async def withdrawn():
+        return not await approved()
+
+    talk.mira.reviews(number, "APPROVE")
     await talk.house.until(approved)
-    talk.mira.merges(task.pull.number)
-    assert (await talk.at_rest(issue)).state is State.DONE
+
+    # A commit on top voids it; what QA has not judged cannot be approved, by review or by command.
+    talk.tom.commits(task.branch, {"greet.py": "def greet(name):\n    return 'Bye!'\n"})
+    await talk.house.until(withdrawn)
+    review = talk.mira.reviews(number, "APPROVE")
+    assert "GW-APPROVE-OTHER-HEAD" in (await talk.comment(number, f"rev={number}:r{review} ")).body
+    spoken = talk.mira.comments(number, "/approve")
+    assert "GW-APPROVE-OTHER-HEAD" in await talk.reply(number, spoken)
+    assert await withdrawn()
+    asked = await talk.house.records(task, "approval.requested")
+    assert [record["data"]["what"] for record in asked].count("change") == 1
+    talk.mira.closes(number)
+    assert (await talk.at_rest(issue)).state is State.REJECTED

@@ -82,10 +82,7 @@ async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimu
         evidence = clone / ".gatewright" / "tasks" / task.origin.task
         assert verify_evidence(evidence) > 50
         assert (clone / "pay" / "backoff.py").is_file()
-        ours = subprocess.run(
-            ["python3", "-m", "unittest", "-q"], cwd=clone, capture_output=True, check=False, text=True
-        )
-        assert ours.returncode == 0, ours.stderr
+        unittest(clone)
         trailers = git("-C", str(clone), "log", "--format=%(trailers:key=Gatewright-Task,valueonly)")
         assert task.origin.task in trailers
 
@@ -111,6 +108,12 @@ async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimu
         assert models.key not in whole
         calls = [json.loads(line) for line in whole.splitlines() if '"kind":"model.call"' in line]
         assert len(calls) == len(models.requests)
+
+
+def unittest(clone: Path) -> None:
+    """Hold that the project's tests pass."""
+    ran = subprocess.run(["python3", "-m", "unittest", "-q"], cwd=clone, capture_output=True, check=False, text=True)
+    assert ran.returncode == 0, ran.stderr
 
 
 def said(repo) -> list:

@@ -65,16 +65,15 @@ CAREFUL = '''    def clear(self):
 
 '''
 IMPORT = "import unittest\n\nfrom cachetools import LFUCache\n"
-WEAK_TEST = """
-    def test_lfu_clear_does_not_search(self):
+ANCHOR = "    def test_lfu_getsizeof(self):\n"
+WEAK_TEST = """    def test_lfu_clear_does_not_search(self):
         cache = LFUCache(maxsize=2)
-        cache[1] = 1
         with unittest.mock.patch("collections.Counter.most_common", return_value=()) as search:
             cache.clear()
         self.assertLessEqual(search.call_count, 1)
+
 """
-STRONG_TEST = """
-    def test_lfu_clear_empties(self):
+STRONG_TEST = """    def test_lfu_clear_empties(self):
         cache = LFUCache(maxsize=2)
         cache.update({1: 1, 2: 2})
         with unittest.mock.patch("collections.Counter.most_common") as search:
@@ -83,8 +82,8 @@ STRONG_TEST = """
         self.assertEqual((0, 0), (len(cache), cache.currsize))
         cache[3] = 3
         self.assertEqual([3], list(cache))
+
 """
-END = "        self.assertEqual(len(cache), 1)\n        self.assertEqual(cache[3], 3)\n"
 JUDGED = {
     "criteria": [
         {"id": "AC-1", "met": "met", "evidence": "`LFUCache.clear` in src/cachetools/__init__.py"},
@@ -110,7 +109,7 @@ def story() -> list[Step]:
             tools=(
                 edit(code, POPITEM, CARELESS + POPITEM),
                 edit(tests, IMPORT, IMPORT.replace("unittest\n", "unittest\nimport unittest.mock\n", 1)),
-                edit(tests, END, END + WEAK_TEST),
+                edit(tests, ANCHOR, WEAK_TEST + ANCHOR),
             )
         ),
         Step(tools=(Tool("run", {"command": "PYTHONPATH=src python3 -m unittest -q tests.test_lfu 2>&1 | tail -3"}),)),
@@ -175,10 +174,13 @@ async def test_a_packages_own_suite_judges_the_change(
     assert work == ["src/cachetools/__init__.py", "tests/test_lfu.py"]
     assert suite(talk, folder / "after", task.branch) == before + 1
     assert verify_evidence(folder / "after" / ".gatewright" / "tasks" / task.origin.task) > 50
-    proof = subprocess.run(
-        [sys.executable, "-m", "bot", "audit", "verify", str(folder / "after"), "--task", task.origin.task, "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    proven(folder / "after", task.origin.task)
+
+
+def proven(clone: Path, task: str) -> None:
+    """Have `gatewright audit verify` say that the evidence is whole."""
+    words = ["audit", "verify", str(clone), "--task", task, "--json"]
+    proof = subprocess.run([sys.executable, "-m", "bot", *words], capture_output=True, text=True, check=False)
     assert proof.returncode == 0, proof.stdout + proof.stderr
 
 

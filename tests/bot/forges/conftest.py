@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from bot.forges import gitlab_transport
 from bot.forges.github import GitHub
 from bot.forges.github_transport import Pace
+from bot.forges.gitlab import GitLab
 from tests.simulators.github import GitHubSimulator
+from tests.simulators.gitlab import GitLabSimulator
+from tests.simulators.gitlab.world import Project
 
 QUICK = Pace(write_gap=0, backoff=0.01, patience=3.0, request=5.0, visible=(0.01, 0.02))
+
+QUICK_GITLAB = gitlab_transport.Pace(write_gap=0, backoff=0.01, patience=3.0, request=5.0, visible=(0.01, 0.02))
 
 
 @pytest.fixture
@@ -29,6 +35,29 @@ async def bot(github: GitHubSimulator) -> AsyncIterator[Callable[..., GitHub]]:
 
     def make(*, token: str = "", pace: Pace = QUICK, **more: Any) -> GitHub:
         made.append(GitHub(github.table(token=token), pace=pace, **more))
+        return made[-1]
+
+    yield make
+    for forge in made:
+        await forge.close()
+
+
+@pytest.fixture
+def gitlab(test_data: Path) -> Iterator[GitLabSimulator]:
+    """Below a sub-path, as where one host serves several things."""
+    with GitLabSimulator(root="/forge") as simulator:
+        yield simulator
+        assert simulator.contract_faults(test_data) == []
+
+
+@pytest.fixture
+async def gitlab_bot(gitlab: GitLabSimulator) -> AsyncIterator[Callable[..., GitLab]]:
+    """Make bots with a project access token each, closed at the end."""
+    made: list[GitLab] = []
+
+    def make(project: Project, *, pace: gitlab_transport.Pace = QUICK_GITLAB, **token: Any) -> GitLab:
+        _, minted = gitlab.access_token(project, **token)
+        made.append(GitLab(gitlab.table(token=minted.value), pace=pace))
         return made[-1]
 
     yield make

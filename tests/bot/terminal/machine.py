@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import fcntl
 import os
@@ -24,6 +25,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 from tests.flow.house import toml
+from tests.simulators.models import ModelServer
 
 PATIENCE = 60.0
 ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9])")
@@ -207,4 +209,26 @@ def new_machine(**more: Any) -> Iterator[Machine]:
         shutil.rmtree(folder)
 
 
-__all__ = ["ROOT", "Ended", "Machine", "Terminal", "git", "new_machine", "snapshot"]
+WISH = "Retry the payment client with back-off"
+DIGEST = re.compile(r"tasks approve (\S+) ([0-9a-f]{12})")
+
+
+def asked(model: ModelServer) -> None:
+    """Wait until the model was asked something."""
+    deadline = time.monotonic() + 60
+    while not model.requests and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+async def call(machine: Machine, *words: str, **more: str) -> Ended:
+    return await asyncio.to_thread(machine.run, *words, env=more)
+
+
+def waiting(ended: Ended) -> tuple[str, str]:
+    """Task and digest out of the hint how to go on."""
+    found = DIGEST.search(ended.err)
+    assert found, ended.err
+    return found[1], found[2]
+
+
+__all__ = ["ROOT", "WISH", "Ended", "Machine", "Terminal", "asked", "call", "git", "new_machine", "snapshot", "waiting"]

@@ -117,7 +117,7 @@ def test_the_hints_can_be_pasted(kept):
 def test_tampering_as_the_hint_says_is_found_and_the_record_named(kept):
     tamper, verify = kept.hint("Tamper"), kept.hint("Verify")
     journal = next(kept.folder.glob("change/.gatewright/tasks/*/audit/0000.jsonl"))
-    number = next(json.loads(line)["seq"] for line in journal.read_text().splitlines() if '"failed"' in line)
+    number = next(json.loads(line)["seq"] for line in journal.read_text().splitlines() if '"verdict":"failed"' in line)
     assert kept.paste(tamper).returncode == 0
     found = kept.paste(verify)
     assert found.returncode == 1

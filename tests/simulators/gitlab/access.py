@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.simulators.gitlab.world import LEVELS, Note, Project, Subject, Token, User, World
+from tests.simulators.gitlab.things import Note, Subject
+from tests.simulators.gitlab.world import LEVELS, Project, Token, User, World
 
 GIT_SCOPES: Final = {"read": frozenset({"api", "read_repository", "write_repository"})}
 GIT_SCOPES["write"] = frozenset({"api", "write_repository"})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tests.simulators.gitlab.hooks import Courier
 from tests.simulators.gitlab.hosting import Hosting
 from tests.simulators.gitlab.payloads import Payloads
-from tests.simulators.gitlab.world import Label, Note, Project, Subject, User, World
+from tests.simulators.gitlab.things import Label, Note, Subject
+from tests.simulators.gitlab.world import Project, User, World
 
 if TYPE_CHECKING:
     from tests.simulators.gitlab.interpret import Interpreter

@@ -6,7 +6,8 @@ from typing import Final
 
 from tests.simulators.gitlab.access import refused
 from tests.simulators.gitlab.changes import Changes
-from tests.simulators.gitlab.world import Job, Pipeline, Project, User
+from tests.simulators.gitlab.things import Job, Pipeline
+from tests.simulators.gitlab.world import Project, User
 
 STATES: Final = ("pending", "running", "success", "failed", "canceled", "skipped")
 OVER: Final = frozenset({"success", "failed", "canceled", "skipped"})
@@ -44,9 +45,7 @@ class Actions(Changes):
         self.move_job(job, state)
         return job
 
-    def new_pipeline(  # noqa: PLR0917 - what a pipeline is made of
-        self, project: Project, by: User, sha: str, ref: str, source: str
-    ) -> Pipeline:
+    def new_pipeline(self, project: Project, by: User, sha: str, ref: str, source: str) -> Pipeline:
         """Start a pipeline."""
         now = self._world.now()
         iid = len(project.pipelines) + 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tests.simulators.gitlab.access import may_merge, missing, refused
 from tests.simulators.gitlab.hosting import ZERO
 from tests.simulators.gitlab.talk import Talk
-from tests.simulators.gitlab.world import LEVELS, MergeRequest, Project, User
+from tests.simulators.gitlab.things import MergeRequest
+from tests.simulators.gitlab.world import LEVELS, Project, User
 
 
 class Changes(Talk):
     """What becomes of merge requests."""
 
-    def open_merge_request(  # noqa: PLR0917 - a merge request has this many parts
+    def open_merge_request(
         self, project: Project, by: User, title: str, text: str | None, source: str, target: str
     ) -> MergeRequest:
         """Open a merge request between two branches of the project."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.simulators.gitlab.shapes import Json
+from tests.simulators.gitlab.shapes_accounts import Json
 from tests.simulators.gitlab.world import EVENTS, Hook, Project, World
 
 ANSWER_WITHIN: Final = 10.0  # seconds that GitLab waits for an answer

@@ -10,13 +10,16 @@ from tests.simulators.gitlab.access import Refusal, may_edit
 from tests.simulators.gitlab.base import Executed
 from tests.simulators.gitlab.builds import Actions
 from tests.simulators.gitlab.quick_actions import QuickAction
-from tests.simulators.gitlab.shapes import Json
-from tests.simulators.gitlab.world import LEVELS, MergeRequest, Subject, User
+from tests.simulators.gitlab.shapes_accounts import Json
+from tests.simulators.gitlab.things import MergeRequest, Subject
+from tests.simulators.gitlab.world import LEVELS, User
 
 ALIASES: Final = {"labels": "label", "remove_label": "unlabel", "award": "react"}
 ON_CHANGES_ONLY: Final = frozenset(
-    "approve unapprove merge rebase draft ready wip target_branch submit_review request_review reviewer "
-    "assign_reviewer unassign_reviewer reassign_reviewer remove_reviewer".split()
+    """
+    approve unapprove merge rebase draft ready wip target_branch submit_review request_review reviewer
+    assign_reviewer unassign_reviewer reassign_reviewer remove_reviewer
+    """.split()  # noqa: SIM905
 )
 
 

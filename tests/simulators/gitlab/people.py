@@ -7,18 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tests.simulators.gitlab.builds import Actions
-from tests.simulators.gitlab.world import (
-    LEVELS,
-    Group,
-    Job,
-    MergeRequest,
-    Note,
-    Pipeline,
-    Project,
-    Subject,
-    Token,
-    User,
-)
+from tests.simulators.gitlab.things import Job, MergeRequest, Note, Pipeline, Subject
+from tests.simulators.gitlab.world import LEVELS, Group, Project, Token, User
 
 if TYPE_CHECKING:
     from tests.simulators.gitlab.server import GitLabSimulator

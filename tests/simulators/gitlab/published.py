@@ -33,10 +33,14 @@ NEWER: Final = {
         "object_attributes.system_action",
         "object_attributes.blocking_discussions_resolved",
     },
-    "pipeline": frozenset({"builds.environment"}),
+    "pipeline": frozenset({"builds.environment", "commit.title"}),
     "build": frozenset({"environment"}),
 }
 FREE: Final = ("changes",)  # holds whatever changed
+# Sent where there is one, and nobody is ever assigned here; or not in the community edition.
+OPTIONAL: Final = frozenset(
+    {"assignee", "assignees", "reviewers", "source_pipeline", "issue.health_status", "issue.weight"}
+)
 
 
 class Published:
@@ -105,8 +109,9 @@ class Published:
         for odd in sorted(sent - known):
             yield f"{label}: {odd} is in no sample"
         if not old:
-            asked = set.intersection(*map(_members, samples))
-            for gone in sorted(name for name in asked - sent if name.rpartition(".")[0] in sent | {""}):
+            asked = set.intersection(*map(_members, samples)) - OPTIONAL
+            filled = {name.rpartition(".")[0] for name in sent}  # what is null or empty lacks nothing
+            for gone in sorted(name for name in asked - sent if name.rpartition(".")[0] in filled):
                 yield f"{label}: {gone} is missing"
 
 

@@ -14,10 +14,11 @@ from enum import StrEnum
 from html.parser import HTMLParser
 from typing import Final
 
-import cmarkgfm
-from cmarkgfm.cmark import Options
+import cmarkgfm  # type: ignore[import-untyped]
+from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
 
 NAMES: Final = frozenset(
+    # Words, not a list of a hundred lines: newer and older names, both editions.
     """
     add_child add_contacts add_email approve assign assign_reviewer award blocked_by blocks board_move cc
     checkin_reminder child_epic clear_health_status clear_weight clone close confidential convert_to_ticket
@@ -29,9 +30,9 @@ NAMES: Final = frozenset(
     remove_zoom reopen request_review reviewer set_parent severity spend spend_time status submit_review subscribe
     tag target_branch timeline title todo type unapprove unassign unassign_reviewer unlabel unlink unlock unsubscribe
     weight wip zoom
-    """.split()
+    """.split()  # noqa: SIM905
 )
-SUBSTITUTIONS: Final = {"shrug": "¯\\＿(ツ)＿/¯", "tableflip": "(╯°□°)╯︵ ┻━┻"}
+SUBSTITUTIONS: Final = {"shrug": "¯\\\uff3f(ツ)\uff3f/¯", "tableflip": "(╯°□°)╯︵ ┻━┻"}
 # Ruby ignores case by full folding, so one letter may stand for two: `/aßign` is `/assign`.
 LIGATURES: Final = {"ss": "ß", "st": "ﬆ", "fi": "ﬁ", "fl": "ﬂ", "ff": "ﬀ"}
 BLANK: Final = r"[ \t\r\n\f\v]"  # Ruby's \s, which knows no Unicode

@@ -27,8 +27,10 @@ from tests.simulators.gitlab.access import (
 from tests.simulators.gitlab.builds import Actions
 from tests.simulators.gitlab.hooks import CHAIN, Courier
 from tests.simulators.gitlab.hosting import Hosting
-from tests.simulators.gitlab.shapes import Json, Shapes
-from tests.simulators.gitlab.world import LEVELS, MergeRequest, Note, Project, Subject, Token, User, World
+from tests.simulators.gitlab.shapes import Shapes
+from tests.simulators.gitlab.shapes_accounts import Json
+from tests.simulators.gitlab.things import MergeRequest, Note, Subject
+from tests.simulators.gitlab.world import LEVELS, Project, Token, User, World
 
 BASE: Final = "/api/v4"
 READS: Final = frozenset({"api", "read_api"})
@@ -270,7 +272,7 @@ class Rest:
             for rel, to in links.items()
             if to
         )
-        counts = {"total": len(page.items), "total-pages": last, "page": number, "per-page": size}
+        counts: dict[str, int | str] = {"total": len(page.items), "total-pages": last, "page": number, "per-page": size}
         counts |= {"next-page": following or "", "prev-page": number - 1 or ""}
         for name, value in counts.items():
             response.headers[f"x-{name}"] = str(value)

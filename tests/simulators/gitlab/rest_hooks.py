@@ -84,11 +84,14 @@ def _logged(call: Call) -> list[Delivery]:
 
 def _events(call: Call) -> Answer:
     wanted = call.query.get("status", "")
-    fits = {"": lambda _: True, "successful": lambda d: d.is_received}
-    fits |= {"server_failure": lambda d: not d.is_received and not 400 <= (d.status or 0) < 500}
-    fits |= {"client_failure": lambda d: 400 <= (d.status or 0) < 500}
-    choose = fits.get(wanted, lambda d: str(d.status) == wanted)
-    return Page([delivery.item() for delivery in _logged(call) if choose(delivery)])
+    shown = [delivery for delivery in _logged(call) if wanted in {"", _outcome(delivery), str(delivery.status)}]
+    return Page([delivery.item() for delivery in shown])
+
+
+def _outcome(delivery: Delivery) -> str:
+    if delivery.is_received:
+        return "successful"
+    return "client_failure" if 400 <= (delivery.status or 0) < 500 else "server_failure"
 
 
 async def _resend(call: Call) -> Answer:

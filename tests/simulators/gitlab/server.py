@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import tempfile
-import threading
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from bot import settings
 from bot.model.event import ForgeKind, Repo
 from tests.simulators.contract import Exchange, Recorder
 from tests.simulators.github.faults import Fault, Faults
-from tests.simulators.gitlab import rest_code, rest_hooks, rest_talk
+from tests.simulators.gitlab import rest_builds, rest_code, rest_hooks, rest_places, rest_talk
 from tests.simulators.gitlab.base import Executed
 from tests.simulators.gitlab.builds import Actions
 from tests.simulators.gitlab.git_http import GitHttp, GitRequest
@@ -32,16 +29,21 @@ from tests.simulators.gitlab.payloads import Payloads
 from tests.simulators.gitlab.people import FULL, Person
 from tests.simulators.gitlab.published import published
 from tests.simulators.gitlab.rest import BASE, GitLabParts, Rest
+from tests.simulators.gitlab.serving import STARTS_WITHIN, Serving
 from tests.simulators.gitlab.shapes import Shapes
 from tests.simulators.gitlab.world import LEVELS, Group, Hook, Project, Token, Traits, World
 
 METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-HANDLERS: Final = (rest_code, rest_hooks, rest_talk)  # importing them fills the table of routes
-STARTS_WITHIN: Final = 10.0  # seconds
-Result = TypeVar("Result")
+HANDLERS: Final = (
+    rest_builds,
+    rest_code,
+    rest_hooks,
+    rest_places,
+    rest_talk,
+)  # Importing them fills the table of routes
 
 
-class GitLabSimulator:
+class GitLabSimulator(Serving):
     """One GitLab on a free loopback port, from `with` (or `async with`) to its end.
 
     Every method may be called from any thread and returns at once: deliveries are queued, `settled()` waits for them.
@@ -50,12 +52,9 @@ class GitLabSimulator:
 
     def __init__(self, *, port: int = 0, root: str = "", traits: Traits | None = None) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="gitlab-"))
-        # asyncio sets TCP_NODELAY only where the protocol number says TCP; without it every answer waits 40 ms.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        super().__init__(port)
         self.host = "127.0.0.1"  # as the bot reads it from url
-        self.url = f"http://{self.host}:{self._socket.getsockname()[1]}{root}"
+        self.url = f"http://{self.host}:{self.port}{root}"
         self.api_url = self.url + BASE
         self.traits = traits or Traits()
         self.world = World(self._directory, self.traits)
@@ -75,71 +74,18 @@ class GitLabSimulator:
         )
         self._recorder = Recorder(app, root + BASE, lambda path: BASE + path)
         self._faults = Faults(self._recorder)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="gitlab-simulator", daemon=True)
-        self._ready = threading.Event()
 
-    # -- life
+    def application(self) -> ASGIApp:
+        """Give the API, git and, before both, the faults."""
+        return self._faults
 
-    def start(self) -> Self:
-        """Serve until `stop`."""
-        self._thread.start()
-        assert self._ready.wait(STARTS_WITHIN), "the simulator does not start"
-        return self
+    def beside(self) -> Coroutine[Any, Any, None]:
+        """Deliver webhooks."""
+        return self.courier.run()
 
-    def stop(self) -> None:
-        """Stop serving and remove all state."""
-        self._loop.call_soon_threadsafe(self._end)
-        self._thread.join(STARTS_WITHIN)
-        assert not self._thread.is_alive(), "the simulator does not stop"
+    def clean_up(self) -> None:
+        """Remove all state."""
         shutil.rmtree(self._directory)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.start)
-
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.stop)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        config = uvicorn.Config(
-            self._faults, lifespan="off", log_config=None, date_header=False, timeout_graceful_shutdown=1, ws="none"
-        )
-        self._server = uvicorn.Server(config)
-        try:
-            self._loop.run_until_complete(self._main())
-        finally:
-            self._loop.close()
-            self._socket.close()
-
-    async def _main(self) -> None:
-        self._postman = asyncio.create_task(self.courier.run())
-        self._loop.call_soon(self._ready.set)
-        await self._server.serve(sockets=[self._socket])
-        self._postman.cancel()
-        await asyncio.gather(self._postman, return_exceptions=True)
-
-    def _end(self) -> None:
-        self._server.should_exit = True
-
-    def do(self, act: Callable[[], Result]) -> Result:
-        """Run something on the simulator's own loop and return its result."""
-        done: Future[Result] = Future()
-
-        def run() -> None:
-            try:
-                done.set_result(act())
-            except BaseException as error:  # noqa: BLE001 - it belongs to the caller
-                done.set_exception(error)
-
-        self._loop.call_soon_threadsafe(run)
-        return done.result(STARTS_WITHIN)
 
     # -- who and what there is
 
@@ -214,7 +160,7 @@ class GitLabSimulator:
         """Revoke a token."""
         self.do(lambda: setattr(token, "revoked", True))
 
-    def hook(  # noqa: PLR0913 - a hook is of one place, and has two secrets
+    def hook(
         self,
         url: str,
         *,

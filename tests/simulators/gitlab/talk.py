@@ -8,8 +8,9 @@ from typing import Final
 from tests.simulators.gitlab.access import missing, refused
 from tests.simulators.gitlab.base import Base
 from tests.simulators.gitlab.quick_actions import QuickAction, extract
-from tests.simulators.gitlab.shapes import Json
-from tests.simulators.gitlab.world import Award, Label, Note, Project, Subject, User
+from tests.simulators.gitlab.shapes_accounts import Json
+from tests.simulators.gitlab.things import Award, Label, Note, Subject
+from tests.simulators.gitlab.world import Project, User
 
 LONGEST_NOTE: Final = 1_000_000
 LONGEST_DESCRIPTION: Final = 1_048_576
@@ -73,8 +74,8 @@ class Talk(Base):
         if {label.title for label in now} == {label.title for label in before}:
             return
         subject.labels = now
-        changes = {"labels": (self._payloads.labels(subject, before), self._payloads.labels(subject, now))}
-        self._touched(subject, by, "update", changes)
+        shown = (self._payloads.labels(subject, before), self._payloads.labels(subject, now))
+        self._touched(subject, by, "update", {"labels": shown})
 
     def label(self, subject: Subject, by: User, title: str) -> Label:
         """Put one label on."""
@@ -89,7 +90,7 @@ class Talk(Base):
 
     def set_state(self, subject: Subject, by: User, state: str) -> None:
         """Open or close."""
-        if state == subject.state or subject.state == "merged":
+        if subject.state in {state, "merged"}:
             return
         before = subject.state
         subject.state = state

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from rq import Queue
+
+from bot.audit import kinds
+from bot.audit.chain import Draft
+from bot.audit.order import verify_order
+from bot.keyring import instance_key
+from bot.model.errors import GatewrightError, Unavailable
+from bot.model.event import EventKind
+from bot.model.task import Gate, State, Step
+from bot.tasks import converge as converging
+from bot.tasks.converge import converge, converge_quietly
+from tests.bot.tasks.forge import MIRA
+from tests.bot.tasks.office import PLAN, SPEC, Office
+
+DAY_MS = 86_400_000
+
+
+def queued(office: Office) -> list[str]:
+    return Queue("default", connection=office.queue).job_ids
+
+
+async def test_a_new_task_gets_an_order_a_fence_a_job_and_a_progress_comment(office: Office):
+    task = await office.opened()
+    order = verify_order(await office.redis.get(f"gw:order:{task}:1"), instance_key(office.desk.data, "x").public)
+    assert (order.task, order.attempt, order.step, order.model) == (task, 1, Step.SPEC, "sonnet")
+    assert await office.redis.get(f"gw:current:{task}") == b"1"
+    assert queued(office) == [f"{task}-1"]
+    assert len(office.forge.said("kind=progress")) == 1
+
+
+async def test_converging_again_changes_nothing(office: Office):
+    task = await office.opened()
+    size, calls = (await office.desk.shelf.read(task)).size, office.forge.calls["comment"]
+    for _ in range(3):
+        await office.converge(task)
+    assert (await office.desk.shelf.read(task)).size == size
+    assert office.forge.calls["comment"] == calls
+    assert queued(office) == [f"{task}-1"]
+
+
+async def test_replicas_that_converge_at_the_same_time_start_one_attempt(office: Office, twin: Office):
+    office.forge.opens()
+    await asyncio.gather(*(office.opened() for _ in range(2)))
+    [task] = await office.index.all_tasks()
+    await asyncio.gather(*(one.converge(task) for one in (office, twin, office, twin)))
+    assert [a.number for a in (await office.desk.shelf.read(task)).attempts] == [1]
+    assert len(office.forge.said("kind=progress")) == 1
+
+
+async def test_the_way_to_a_change_that_waits_for_review(office: Office):
+    task = await office.at_change_gate()
+    now = await office.desk.shelf.read(task)
+    assert now.state is State.CHANGE_REVIEW
+    assert [a.step.value for a in now.attempts] == ["spec", "planning", "coding", "qa", "publish"]
+    assert [c.branch for c in office.forge.changes.values()] == [now.branch]
+    assert office.forge.statuses[-1][0] == now.head
+    assert now.asked(Gate.CHANGE) is not None
+
+
+async def test_a_failed_verdict_is_fixed_until_the_rounds_are_used_up(office: Office):
+    task = await office.coded()
+    for number in (1, 2, 3):
+        now = await office.judged(task, passed=False)
+        assert now.rounds == number
+        if number < 3:
+            assert now.running.step is Step.QA_FIXER
+            await office.ends(task, commit=now.head, source_sha256=now.source_sha256)
+    assert now.running.step is Step.PUBLISH
+    now = await office.published(task)
+    assert (now.state, now.blocked_code) == (State.BLOCKED, "GW-QA-ROUNDS")
+    assert [c.is_draft for c in office.forge.changes.values()] == [True]
+
+
+async def test_a_job_that_the_queue_lost_is_queued_again_but_not_at_once(office: Office):
+    task = await office.opened()
+    await office.redis.delete(*await office.redis.keys("rq:*"))
+    assert (await office.converge(task)).running.number == 1
+    assert queued(office) == []
+    office.ahead_ms = converging.PATIENCE_MS + 1
+    now = await office.converge(task)
+    assert now.running.number == 1
+    assert queued(office) == [f"{task}-1"]
+
+
+async def test_a_job_that_waits_for_a_worker_is_not_lost_however_long_it_waits(office: Office):
+    task = await office.opened()
+    office.ahead_ms = DAY_MS
+    assert (await office.converge(task)).running.number == 1
+
+
+async def test_an_attempt_whose_worker_vanished_is_followed_by_another(office: Office):
+    task = await office.opened()
+    await office.redis.hset(f"rq:job:{task}-1", "status", "started")
+    await office.redis.set(f"gw:alive:{task}:1", "claim")
+    office.ahead_ms = converging.SILENCE_MS + 1
+    assert (await office.converge(task)).running.number == 1, "its heart beats"
+    await office.redis.delete(f"gw:alive:{task}:1")
+    now = await office.converge(task)
+    assert [(a.number, a.outcome, a.code) for a in now.attempts] == [(1, "fail", "GW-ATTEMPT-LOST"), (2, "", "")]
+    assert await office.redis.get(f"gw:stop:{task}:1") == b"1"
+    assert await office.redis.get(f"gw:current:{task}") == b"2"
+
+
+async def test_a_started_job_has_a_while_until_its_heart_beats(office: Office):
+    task = await office.opened()
+    await office.redis.hset(f"rq:job:{task}-1", "status", "started")
+    office.ahead_ms = converging.PATIENCE_MS + 1
+    assert (await office.converge(task)).running.number == 1
+
+
+async def test_an_attempt_without_an_order_is_lost(office: Office):
+    """A crash of control came between the journal and the order: nobody can ever take it up."""
+    task = await office.opened()
+    await office.redis.delete(f"gw:order:{task}:1")
+    office.ahead_ms = converging.PATIENCE_MS + 1
+    assert (await office.converge(task)).running.number == 2
+
+
+async def test_workers_that_vanish_again_and_again_are_a_matter_for_a_person(office: Office):
+    task = await office.opened()
+    for _ in range(3):
+        now = await office.ends(task, "fail", code="GW-ATTEMPT-LOST")
+    assert (now.state, now.blocked_code, len(now.attempts)) == (State.BLOCKED, "GW-ATTEMPT-LOST", 3)
+    assert len(office.forge.said("kind=blocked")) == 1
+
+
+async def test_a_cancelled_task_stops_its_attempt_and_archives_its_journal(office: Office):
+    task = await office.opened()
+    await office.says(task, MIRA, "/cancel")
+    now = await office.converge(task)
+    assert await office.redis.get(f"gw:stop:{task}:1") == b"1"
+    assert now.attempts[0].outcome == "cancelled"
+    assert (now.state, now.running.step) == (State.CANCELLED, Step.ARCHIVE)
+    assert len(office.forge.said("kind=closed")) == 1
+
+
+async def test_a_blocked_task_stops_its_attempt(office: Office):
+    task = await office.opened()
+    async with office.desk.shelf.open(task) as book:
+        await book.write(Draft("task.blocked", kinds.TaskBlocked("GW-ISSUE-AWAY"), office.desk.service))
+    now = await office.converge(task)
+    assert (now.running, now.attempts[0].outcome) == (None, "cancelled")
+
+
+async def test_an_ended_task_is_archived_once_then_its_issue_is_free_and_its_fold_forgotten(office: Office):
+    task = await office.opened()
+    await office.says(task, MIRA, "/cancel")
+    await office.converge(task)
+    ref = f"refs/gatewright/audit/{task}"
+    now = await office.desk.shelf.read(task)
+    await office.reports(task, "pushed", {"ref": ref, "commit": "a" * 40, "size": now.size})
+    now = await office.ends(task)
+    assert now.running is None
+    assert await office.index.find(now.origin.repo, 42, is_change=False) is None
+    assert await office.index.open_tasks() == []
+    await converge(office.desk, office.index, task)
+    assert task not in office.desk.shelf._read
+
+
+async def test_a_task_that_ended_does_not_free_the_issue_of_the_one_that_followed(office: Office):
+    task = await office.opened()
+    await office.says(task, MIRA, "/cancel")
+    await office.converge(task)
+    await office.ends(task)
+    second = await office.opened()
+    await office.converge(task)
+    assert await office.index.find((await office.desk.shelf.read(task)).origin.repo, 42, is_change=False) == second
+
+
+async def test_a_gate_that_nobody_passes_expires(office: Office):
+    task = await office.at_spec_gate()
+    office.ahead_ms = 15 * DAY_MS
+    now = await office.converge(task)
+    assert (now.state, "14 days" in now.close_reason) == (State.EXPIRED, True)
+
+
+async def test_a_paused_task_finishes_its_attempt_and_starts_no_other(office: Office):
+    task = await office.at_spec_gate()
+    await office.says(task, MIRA, "/pause")
+    await office.says(task, MIRA, "/approve")
+    now = await office.converge(task)
+    assert (now.state, now.running) == (State.PLAN, None)
+    await office.says(task, MIRA, "/resume")
+    assert (await office.converge(task)).running.step is Step.PLANNING
+
+
+async def test_the_second_draft_carries_feedback_and_folds_the_first(office: Office):
+    task = await office.at_spec_gate()
+    await office.says(task, MIRA, "/revise Say what happens with 429.")
+    now = await office.converge(task)
+    order = verify_order(
+        await office.redis.get(f"gw:order:{task}:2"), instance_key(office.desk.data, "gatewright").public
+    )
+    assert [office.desk.blobs.get(each) for each in order.feedback] == [b"Say what happens with 429."]
+    now = await office.drafts(task, "spec", SPEC.replace("503", "429"))
+    assert (now.spec.rev, now.state) == (2, State.SPEC_REVIEW)
+    assert len(office.forge.said("kind=gate.spec")) == 2
+    assert now.posted["fold.spec:1"] == now.posted["gate.spec:1"]
+
+
+async def test_a_control_that_lost_its_lease_stops_and_forgets_what_it_knew(office: Office):
+    task = await office.opened()
+    await office.drafts(task, "spec", SPEC)
+    await office.says(task, MIRA, "/approve")
+    real = office.forge.home
+
+    async def stall(repo):
+        await office.redis.set(f"gw:lease:{task}", "another control")
+        return await real(repo)
+
+    office.forge.home = stall
+    await converge(office.desk, office.index, task)
+    assert "converge.superseded" in office.log.events()
+    assert len((await office.desk.shelf.read(task)).attempts) == 1
+    assert queued(office) == [f"{task}-1"]
+
+
+async def test_a_forge_that_does_not_answer_leaves_the_task_to_the_next_sweep(office: Office):
+    task = await office.at_plan_gate()
+    await office.says(task, MIRA, "/approve")
+    office.forge.failing["home"] = Unavailable("GW-FORGE-UNAVAILABLE", "down")
+    with pytest.raises(GatewrightError):
+        await converge(office.desk, office.index, task)
+    await converge_quietly(office.desk, office.index, task)
+    assert office.log.codes("converge.failed") == ["GW-FORGE-UNAVAILABLE"]
+    office.forge.failing.clear()
+    assert (await office.converge(task)).running.step is Step.CODING
+
+
+async def test_a_merged_change_ends_the_task(office: Office):
+    task = await office.at_change_gate()
+    now = await office.desk.shelf.read(task)
+    change = office.forge.changes[now.pull.number]
+    office.forge.changes[change.number] = type(change)(
+        change.number, "", change.head, change.branch, is_open=False, is_merged=True, is_draft=False
+    )
+    now = await office.hears(task, office.event(EventKind.CHANGE_MERGED, MIRA, change.number, on_change=True))
+    assert (now.state, now.close_reason) == (State.DONE, "merged")
+    assert (await office.converge(task)).running.step is Step.ARCHIVE
+
+
+async def test_a_plan_is_ordered_with_the_spec_that_was_approved(office: Office):
+    task = await office.at_plan_gate()
+    now = await office.desk.shelf.read(task)
+    assert office.desk.blobs.get(now.plan.commitment).decode() == PLAN
+    key = instance_key(office.desk.data, "gatewright").public
+    order = verify_order(await office.redis.get(f"gw:order:{task}:2"), key)
+    assert (order.step, order.spec, order.plan) == (Step.PLANNING, now.spec, None)
+    records = await office.records(task)
+    assert records[order.journal_size].prev == order.journal_head

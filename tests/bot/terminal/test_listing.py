@@ -1,0 +1,32 @@
+"""Tasks as people and programs list them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.bot.terminal.machine import WISH, call, waiting
+from tests.flow.answers import chat_steps
+
+
+async def test_tasks_are_listed_and_shown(machine, repo, model):
+    model.script.extend(chat_steps("spec:0"))
+    task, digest = waiting(await call(machine, "run", "--repo", str(repo), WISH))
+    listed = await call(machine, "tasks", "list")
+    assert re.search(rf"{task} .*◆ spec review +waits +0m +\S+", listed.out), listed.out
+    assert "1 open, 1 wait for people, 0 blocked." in listed.out
+    assert [line for line in listed.out.splitlines() if len(line) > 80] == []
+    shown = await call(machine, "tasks", "show", task)
+    assert "- **AC-1**: A refused connection" in shown.out
+    assert f"gatewright tasks approve {task} {digest}" in shown.out
+    as_json = json.loads((await call(machine, "tasks", "show", task, "--json")).out)
+    assert as_json["schema"] == "gatewright/task/v1"
+    assert as_json["task"]["requested"][0]["digest"].startswith(digest)
+
+
+def test_no_tasks_are_no_error(machine):
+    assert "No tasks yet." in machine.run("tasks", "list").out
+    assert json.loads(machine.run("tasks", "list", "--json").out) == {"schema": "gatewright/tasks/v1", "tasks": []}
+    unknown = machine.run("tasks", "show", "0-abcdef", "--json")
+    assert (unknown.code, json.loads(unknown.out)["error"]["code"]) == (1, "GW-TASK-UNKNOWN")
+    assert not list(machine.home.rglob("*")), "looking makes nothing"
