@@ -71,6 +71,9 @@ class Control:
             except RedisError as error:
                 self.desk.log.warning("redis.away", loop=loop.__name__, why=str(error))
                 await asyncio.sleep(PAUSE_S)
+            except Exception:  # a loop that ended here would leave its work undone without a word
+                self.desk.log.exception("control.bug", loop=loop.__name__)
+                await asyncio.sleep(PAUSE_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         job = asyncio.create_task(work)

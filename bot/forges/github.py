@@ -206,6 +206,10 @@ class GitHub:
         found = await self._find(repo, "/pulls/{number}", PullShape, "a pull request", number=number)
         return None if found is None else _change(found)
 
+    async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
+        """Believe the event: a review is of one commit, which it names, and cannot be unsaid by its author."""
+        return True
+
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a pull request."""
         await self._ask(repo, "PATCH", "/pulls/{number}", {"body": body}, number=number)

@@ -18,6 +18,7 @@ from bot.forges.errors import INVALID, NOT_FOUND
 from bot.forges.gitlab_notes import CHANGES, ISSUES, Notes
 from bot.forges.gitlab_shapes import (
     Account,
+    Approvals,
     BranchShape,
     Clock,
     FileShape,
@@ -183,6 +184,11 @@ class GitLab:
         where = f"{_project(repo)}/merge_requests/{number}"
         found = await self._find(where, MergeRequestShape, "a merge request")
         return None if found is None else await self._change(repo, found)
+
+    async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
+        """Ask who approves the merge request now; deliveries of approvals come late, twice and in any order."""
+        data = await self._ask("GET", f"{_project(repo)}/merge_requests/{number}/approvals")
+        return any(each.user.id == actor.id for each in read(Approvals, data, "approvals").approved_by)
 
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a merge request."""

@@ -215,8 +215,8 @@ def _merge_request(envelope: Envelope, payload: object) -> Seen:
     event = replace(_event(envelope, seen, repo, change.iid), kind=kind, at_ms=at_ms, on_change=True, head_sha=head)
     if kind is not EventKind.REVIEWED:
         return (event,)
-    # An approval has no id of its own. This one is the same in the copies that project and group hooks send.
-    words = f"gitlab/approval\n{repo.key}\n{change.iid}\n{event.actor.id}\n{head}\n{change.updated_at}"
+    # An approval has no id of its own, and no time: the delivery's name tells a second one from the first.
+    words = f"gitlab/approval\n{repo.key}\n{change.iid}\n{event.actor.id}\n{head}\n{envelope.delivery}"
     number = int.from_bytes(hashlib.sha256(words.encode()).digest()[:6], "big") or 1
     said = Comment(id=number, author=event.actor, body="", created_ms=at_ms, updated_ms=at_ms)
     return (replace(event, comment=said, review_approves=bool(head)),)

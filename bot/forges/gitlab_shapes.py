@@ -147,6 +147,18 @@ class MergeRequestShape(msgspec.Struct, frozen=True):
     user_notes_count: int = 0
 
 
+class Approver(msgspec.Struct, frozen=True):
+    """Somebody who approves."""
+
+    user: Account
+
+
+class Approvals(msgspec.Struct, frozen=True):
+    """Who approves a merge request."""
+
+    approved_by: tuple[Approver, ...] = ()
+
+
 class Member(msgspec.Struct, frozen=True):
     """What an account may do in a project, inherited and invited rights included."""
 

@@ -125,6 +125,9 @@ class Forge(Protocol):
     async def get_change(self, repo: Repo, number: int) -> Change | None:
         """Read one change."""
 
+    async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
+        """Tell whether an account's approval of a change, of which an event told, stands now."""
+
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a change."""
 

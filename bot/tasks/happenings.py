@@ -49,7 +49,7 @@ async def _on_change(desk: Desk, forge: Forge, task: Task, event: Event) -> Draf
     if task.pull is None or task.pull.number != event.number:
         return None
     if event.kind is EventKind.UNREVIEWED:
-        return _taken_back(desk, task, event)
+        return await _taken_back(desk, forge, task, event)
     change = await forge.get_change(event.repo, event.number)
     if change is None:
         return None
@@ -84,9 +84,11 @@ def _pushed_over(desk: Desk, task: Task, change: Change) -> Draft | None:
     return Draft("approval.withdrawn", gone, desk.service, "forge")
 
 
-def _taken_back(desk: Desk, task: Task, event: Event) -> Draft | None:
+async def _taken_back(desk: Desk, forge: Forge, task: Task, event: Event) -> Draft | None:
     approval = task.approval(Gate.CHANGE)
     if approval is None or approval.actor.id != event.actor.id:
         return None
+    if await forge.approves(event.repo, event.number, event.actor):
+        return None  # and was given again
     gone = kinds.ApprovalWithdrawn(Gate.CHANGE.value, approval.digest, "the approval was taken back")
     return Draft("approval.withdrawn", gone, desk.person(event.repo, event.actor, "approver"), "forge")

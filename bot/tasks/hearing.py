@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from bot.commands.grammar import Said, parse
 from bot.forges.protocol import Forge
 from bot.model.command import Command, Verb
 from bot.model.event import Comment, Event, EventKind, ForgeKind
+from bot.model.task import Gate, Task
 from bot.tasks.acting import Hearing, carry_out
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.happenings import happening
 from bot.tasks.names import remember
 from bot.tasks.needs import MOST_COMMANDS
+
+NATIVE: Final = Command(Verb.APPROVE)  # what an approval by the forge's own button says
 
 
 async def hear(desk: Desk, book: Book, event: Event) -> None:
@@ -35,6 +40,8 @@ async def _hear_person(desk: Desk, book: Book, event: Event) -> None:
     if comment.author.id == me.id and repo.forge is not ForgeKind.LOCAL:
         return
     unheard = _unheard(desk, book, event, comment)
+    if any(command is NATIVE for _, command in unheard) and not await _stands(forge, book.task, event):
+        unheard = [(event_id, command) for event_id, command in unheard if command is not NATIVE]
     if not unheard:
         return
     if event.kind is EventKind.COMMENTED and not await _unchanged(forge, event, comment):
@@ -63,8 +70,16 @@ def _said(desk: Desk, event: Event, comment: Comment) -> tuple[Said, ...]:
     said = parse(comment.body, bot_name=trigger.bot_name, bare=event.repo.forge.takes_bare)
     counts = desk.settings.policy.counts_native_approval
     if event.kind is EventKind.REVIEWED and event.review_approves and counts:
-        return (Command(Verb.APPROVE), *said)
+        return (NATIVE, *said)
     return said
+
+
+async def _stands(forge: Forge, task: Task, event: Event) -> bool:
+    """Tell whether a native approval is news, and still what its giver says."""
+    known = task.approval(Gate.CHANGE)
+    if known is not None and known.actor.id == event.actor.id:
+        return False
+    return await forge.approves(event.repo, event.number, event.actor)
 
 
 async def _unchanged(forge: Forge, event: Event, comment: Comment) -> bool:

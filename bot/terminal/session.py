@@ -36,6 +36,7 @@ HEARD_S: Final = 30.0
 SETTLE_S: Final = 10.0
 POLL_S: Final = 0.05
 STOP_S: Final = 20.0
+CONTROL_S: Final = 3.0
 
 
 class Session:
@@ -115,7 +116,10 @@ class Session:
 
     async def _stop_control(self) -> None:
         self.control.stop()
-        await self._loop
+        done, _ = await asyncio.wait([self._loop], timeout=CONTROL_S)
+        if not done:  # redis-py swallows a cancellation that meets it while it connects
+            self._loop.cancel()
+            await asyncio.wait([self._loop], timeout=CONTROL_S)
 
     @property
     def forge(self) -> LocalForge:

@@ -53,11 +53,6 @@ class Tale:
                 refs = {ref.name: ref.commit for ref in record.refs}
                 self._verdicts[attempt] = msgspec.convert(record.data, QaVerdict), refs
 
-    @property
-    def is_unconfined(self) -> bool:
-        """Tell whether any agent or check ran without a sandbox."""
-        return any(kind == "none" for kind in self._jails.values())
-
     def qa_text(self) -> str:
         """Name the commitment of the newest qa.md; empty where there is none."""
         return list(self._verdicts.values())[-1][1].get("qa.md", "") if self._verdicts else ""

@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from bot.embedded import EmbeddedRedis
-from bot.inbox import DEAD, GROUP, INBOX, MAX_TRIES, Delivery, Inbox, Letter, read_payload
+from bot.inbox import DEAD, GROUP, INBOX, MAX_TRIES, RECLAIM_MS, Delivery, Inbox, Letter, read_payload
 from bot.model.errors import Unavailable
 
 
@@ -113,6 +113,36 @@ async def test_letter_of_a_reader_that_died_is_handed_to_another(inbox: Inbox, r
     assert (letter.delivery, letter.tries) == (delivery(), 2)
 
 
+async def test_the_living_inherit_what_a_dead_reader_took_and_leave_the_others_theirs(redis: Redis) -> None:
+    dead, living, heir = (Inbox(redis, 100) for _ in range(3))  # with the patience of production
+    for number, (inbox, name) in enumerate(((dead, "dead"), (living, "living"))):
+        await inbox.attend(name)
+        await inbox.offer(delivery(number))
+        await only(inbox, name)
+    await heir.attend("heir")
+    assert await heir.read("heir", 0, 10) == [], "both were heard of a moment ago"
+    await redis.delete(f"{INBOX}:reader:dead")
+    await heir.attend("heir")
+    letter = await only(heir, "heir")
+    assert (letter.delivery.id, letter.tries) == ("delivery-0", 2)
+    assert {entry["name"] for entry in await redis.xinfo_consumers(INBOX, GROUP)} == {b"living", b"heir"}
+
+
+async def test_a_letter_that_could_not_be_handled_comes_again_within_seconds(redis: Redis) -> None:
+    inbox = Inbox(redis, 100)
+    await inbox.offer(delivery())
+    await inbox.failed(await only(inbox), "the forge was away")
+    assert await inbox.read("a", 0, 10) == []
+    [entry] = await redis.xpending_range(INBOX, GROUP, "-", "+", 10)
+    assert RECLAIM_MS - 2_100 <= entry["time_since_delivered"] <= RECLAIM_MS
+    letter = None
+    deadline = asyncio.get_running_loop().time() + 10
+    while not letter and asyncio.get_running_loop().time() < deadline:
+        letter = next(iter(await inbox.read("a", 100, 10)), None)
+    assert letter is not None
+    assert letter.tries == 2
+
+
 async def test_failed_letter_is_tried_again_and_put_aside_after_the_last_try(inbox: Inbox, redis: Redis) -> None:
     await inbox.offer(delivery())
     for tries in range(1, MAX_TRIES + 1):
@@ -122,7 +152,11 @@ async def test_failed_letter_is_tried_again_and_put_aside_after_the_last_try(inb
         await inbox.failed(letter, "the forge said no")
         await asyncio.sleep(0.05)
     [(_, dead)] = await redis.xrange(DEAD)
-    assert (dead[b"body"], dead[b"reason"], dead[b"tries"]) == (delivery().body, b"the forge said no", b"%d" % MAX_TRIES)
+    assert (dead[b"body"], dead[b"reason"], dead[b"tries"]) == (
+        delivery().body,
+        b"the forge said no",
+        b"%d" % MAX_TRIES,
+    )
     assert await inbox.read("a", 0, 10) == []
     assert await redis.xlen(INBOX) == 0
     assert await inbox.offer(delivery()) == "accepted", "a redelivery that a person asks for is taken again"

@@ -245,5 +245,15 @@ async def test_a_review_counts_for_the_commit_that_was_reviewed_and_for_who_may_
     assert await withdrawn()
     asked = await talk.house.records(task, "approval.requested")
     assert [record["data"]["what"] for record in asked].count("change") == 1
+
+    # Closed and opened again, told in the wrong order, is open; closed is rejected.
+    talk.github.hold()
+    talk.mira.closes(number)
+    talk.mira.reopens(number)
+    talk.github.release(lambda held: held[::-1])
+    await talk.quiet()
+    assert (await talk.house.task(issue)).state is State.CHANGE_REVIEW
+    talk.github.skew(30)  # GitHub's times are whole seconds; people are slower than this test
     talk.mira.closes(number)
     assert (await talk.at_rest(issue)).state is State.REJECTED
+    talk.github.skew(0)

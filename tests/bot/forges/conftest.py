@@ -12,8 +12,10 @@ from bot.forges import gitlab_transport
 from bot.forges.github import GitHub
 from bot.forges.github_transport import Pace
 from bot.forges.gitlab import GitLab
+from bot.model.errors import GatewrightError
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.gitlab import GitLabSimulator
+from tests.simulators.gitlab.people import Person
 from tests.simulators.gitlab.world import Project
 
 QUICK = Pace(write_gap=0, backoff=0.01, patience=3.0, request=5.0, visible=(0.01, 0.02))
@@ -63,3 +65,19 @@ async def gitlab_bot(gitlab: GitLabSimulator) -> AsyncIterator[Callable[..., Git
     yield make
     for forge in made:
         await forge.close()
+
+
+@pytest.fixture
+def dev(gitlab: GitLabSimulator) -> Person:
+    """A developer of a project in nested groups."""
+    project = gitlab.project(
+        "pay/core/shop.api", {"README.md": "# Shop\n", "src/a b.txt": b"\x00\xff", "big.bin": b"x" * 1_100_000}
+    )
+    return gitlab.user("mira", project, "developer")
+
+
+async def raises(code: str, call: object) -> GatewrightError:
+    with pytest.raises(GatewrightError) as caught:
+        await call  # type: ignore[misc]
+    assert caught.value.code == code
+    return caught.value

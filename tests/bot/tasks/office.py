@@ -136,6 +136,10 @@ class Office:
         await self.reports(task, "attempt.ended", {"step": running.step.value, **data}, outcome=outcome)
         return await self.converge(task)
 
+    async def ends_without_waking(self, task: str) -> None:
+        """Report a failure that nobody tells control of."""
+        await self.reports(task, "attempt.ended", {"step": "spec", "code": "GW-TEST"}, outcome="fail")
+
     async def drafts(self, task: str, kind: str, content: str) -> Task:
         """Report a draft and the end of its attempt."""
         present = await self.desk.shelf.read(task)

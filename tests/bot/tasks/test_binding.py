@@ -13,8 +13,8 @@ def digest(task: Task, gate: Gate = Gate.SPEC, instance: str = "test") -> str:
     return binding(task, gate, instance).digest()
 
 
-def with_origin(task: Task, **changes: object) -> Task:
-    return replace(task, origin=replace(task.origin, **changes))
+def with_origin(whole: Task, /, **changes: object) -> Task:
+    return replace(whole, origin=replace(whole.origin, **changes))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.audit import kinds
 from bot.audit.chain import Link
 from bot.forges.protocol import Home
 from bot.model.order import Order
@@ -69,7 +70,5 @@ def test_a_branch_has_a_name_that_any_git_takes(title: str, slug: str):
 def test_a_new_generation_gets_a_branch_of_its_own_and_a_pushed_one_is_kept():
     history = History().at_change_review()
     assert order(history.task, Step.PUBLISH, title="Renamed since").branch == "gatewright/42-k7f3qd-x"
-    from bot.audit import kinds
-
     history.add("task.blocked", kinds.TaskBlocked("GW-ISSUE-AWAY")).say("revise", argument="d" * 64)
     assert order(history.task, Step.CODING).branch == "gatewright/42-k7f3qd-retry-it-2"

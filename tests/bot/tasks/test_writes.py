@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model.errors import GatewrightError, Unavailable
+from bot.model.errors import GatewrightError, Superseded, Unavailable
+from bot.model.event import EventKind
 from bot.model.task import State
 from bot.tasks.book import Book
+from bot.tasks.needs import Purpose, Write
 from bot.tasks.writes import EDIT_MS, WRITING, Writer
 from tests.bot.tasks.forge import MIRA, TOM
 from tests.bot.tasks.office import SPEC, Office
@@ -179,8 +181,6 @@ async def test_a_replaced_change_is_closed_with_the_next_generation(office: Offi
     office.forge.issues[42] = type(office.forge.issues[42])(
         42, "t", "b", TOM, ("gatewright",), is_open=True, is_locked=True, updated_ms=1
     )
-    from bot.model.event import EventKind
-
     await office.hears(task, office.event(EventKind.ISSUE_AWAY))
     await office.says(task, MIRA, "/revise start over", first, on_change=True)
     now = await office.converge(task)
@@ -189,8 +189,6 @@ async def test_a_replaced_change_is_closed_with_the_next_generation(office: Offi
 
 
 async def test_every_purpose_has_its_way_of_writing():
-    from bot.tasks.needs import Purpose
-
     assert set(WRITING) | {Purpose.PROGRESS_EDIT} == set(Purpose)
 
 
@@ -199,9 +197,6 @@ async def test_a_book_that_was_taken_over_stops_the_writer(office: Office):
     async with office.desk.shelf.open(task) as book:
         assert isinstance(book, Book)
         await office.redis.set(f"gw:lease:{task}", "another")
-        from bot.model.errors import Superseded
-        from bot.tasks.needs import Purpose, Write
-
         before = office.forge.calls["comment"]
         with pytest.raises(Superseded):
             await Writer(office.desk, office.index, book).write(Write(Purpose.CLOSED, 0))

@@ -12,9 +12,8 @@ from bot.model.task import Gate, Origin, Profile, Request, State, Task
 from bot.terminal.gates import Beforehand, Itself, Person, edited, fenced
 
 DIGEST = "9f3c21ab77e0" + "5" * 52
-ORIGIN = Origin(
-    "0-abcdef", Repo(ForgeKind.LOCAL, "localhost", 1, "/x"), 1, Actor(2, "you", AccountKind.HUMAN), "main", "a" * 40, "b" * 64
-)  # fmt: skip
+YOU = Actor(2, "you", AccountKind.HUMAN)
+ORIGIN = Origin("0-abcdef", Repo(ForgeKind.LOCAL, "localhost", 1, "/x"), 1, YOU, "main", "a" * 40, "b" * 64)
 
 
 def task(gate: Gate = Gate.SPEC) -> Task:

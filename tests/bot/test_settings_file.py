@@ -1,0 +1,165 @@
+"""Settings out of a file, the environment and files of secrets; what is wrong is named with its place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bot.model.errors import UsageError
+from bot.settings import Settings
+from bot.settings_file import data_dir, load, make_dir
+
+
+def read(tmp_path: Path, text: str, **env: str) -> Settings:
+    path = tmp_path / "gatewright.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, env)
+
+
+def refused(tmp_path: Path, text: str, **env: str) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text, **env)
+    return caught.value
+
+
+def test_nothing_said_means_the_defaults():
+    assert load(None, {}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "near"),
+    [
+        ("[trigger]\nlable = 'x'", "trigger.lable", "did you mean 'trigger.label'?"),
+        ("[triger]\nlabel = 'x'", "triger", "did you mean 'trigger'?"),
+        ("[endpoints.here]\nbaseurl = 'x'", "endpoints.here.baseurl", "did you mean 'endpoints.here.base_url'?"),
+        ("[github]\ntoken_fil = 'x'", "github.token_fil", "did you mean 'github.token_file'?"),
+        ("[github]\napi_url_file = 'x'", "github.api_url_file", "did you mean 'github.api_url'?"),
+        ("[server]\nzzzz = 1", "server.zzzz", "known here: "),
+        ("[providers.claude.prices.sonnet]\ninptu = 3.0", "providers.claude.prices.sonnet.inptu", "input"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path, text, key, near):
+    error = refused(tmp_path, text)
+    assert error.code == "GW-SETTINGS-UNKNOWN"
+    assert f"'{key}'" in error.what
+    assert "gatewright.toml" in error.what
+    assert near in error.fix
+
+
+def test_an_unknown_key_of_the_environment_is_told_apart_from_one_of_the_file(tmp_path):
+    error = refused(tmp_path, "", GATEWRIGHT_TRIGGER__LABLE="x")
+    assert "the environment" in error.what
+    assert "trigger.label" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[server]\nport = 'x'", "server.port"),
+        ("[server]\nport = 70000", "server.port"),
+        ("server = 3", "server"),
+        ("[sandbox]\nmode = 'chroot'", "sandbox.mode"),
+        ("[server]\ninstance = 'Große Bank'", "server.instance"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(tmp_path, text, key):
+    error = refused(tmp_path, text)
+    assert error.code == "GW-SETTINGS-VALUE"
+    assert error.what.startswith(f"the setting {key} (in ")
+    assert error.why
+
+
+def test_toml_that_is_none_is_named_with_its_line(tmp_path):
+    error = refused(tmp_path, "[server]\nport = = 3")
+    assert (error.code, "line 2" in error.why) == ("GW-SETTINGS-TOML", True)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "latin"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, kind):
+    path = tmp_path / "x.toml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "latin":
+        path.write_bytes("[trigger]\nlabel = 'Größe'".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"x\.toml"):
+        load(path, {})
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    found = read(
+        tmp_path, "[server]\nport = 1\n[github]\ntoken = 'file'", GATEWRIGHT_SERVER__PORT="2",
+        GATEWRIGHT_GITHUB__TOKEN="env", GATEWRIGHT_GITHUB__WEBHOOK_SECRETS='["a", "b"]',
+        GATEWRIGHT_ENDPOINTS__HERE__BASE_URL="http://127.0.0.1:9", OTHER__X="1", GATEWRIGHT_CONFIG="ignored here",
+    )  # fmt: skip
+    assert (found.server.port, found.github.token) == (2, "env")
+    assert found.github.webhook_secrets == ("a", "b")
+    assert found.endpoints["here"].base_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("text", ["0123", "true", "1e5", "2026-11-21", "[x]", "with = sign", "'quoted'"])
+def test_a_text_of_the_environment_stays_a_text(text):
+    assert load(None, {"GATEWRIGHT_GITHUB__TOKEN": text}).github.token == text.strip("'")
+    assert load(None, {"GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY": text}).providers["claude"].api_key == text.strip("'")
+
+
+def test_a_key_below_something_that_is_no_table_is_named():
+    with pytest.raises(UsageError) as caught:
+        load(None, {"GATEWRIGHT_SERVER__PORT": "1", "GATEWRIGHT_SERVER__PORT__DEEP": "1"})
+    assert "GATEWRIGHT_SERVER__PORT__DEEP" in caught.value.what
+
+
+def test_secrets_come_from_files_beside_the_settings(tmp_path):
+    (tmp_path / "token").write_text("ghp_1\n")
+    (tmp_path / "hooks").write_text("new\n\nold\n")
+    (tmp_path / "key").write_text("sk\n")
+    found = read(
+        tmp_path, "[github]\ntoken_file = 'token'\nwebhook_secrets_file = 'hooks'\n",
+        GATEWRIGHT_ENDPOINTS__HERE__API_KEY_FILE=str(tmp_path / "key"),
+    )  # fmt: skip
+    assert (found.github.token, found.github.webhook_secrets) == ("ghp_1", ("new", "old"))
+    assert found.endpoints["here"].api_key == "sk"
+
+
+def test_of_a_secret_and_its_file_the_environments_wins(tmp_path):
+    (tmp_path / "token").write_text("file")
+    assert read(tmp_path, "[github]\ntoken_file = 'token'", GATEWRIGHT_GITHUB__TOKEN="env").github.token == "env"
+    env = {"GATEWRIGHT_GITHUB__TOKEN_FILE": str(tmp_path / "token")}
+    assert read(tmp_path, "[github]\ntoken = 'plain'", **env).github.token == "file"
+
+
+@pytest.mark.parametrize(
+    "text", ["token_file = 'nowhere'", "token_file = 5", "token = 'x'\ntoken_file = 'token'", "token_file = 'binary'"]
+)
+def test_a_file_of_a_secret_that_cannot_be_followed_is_named(tmp_path, text):
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    error = refused(tmp_path, f"[github]\n{text}")
+    assert error.code == "GW-SETTINGS-SECRET"
+    assert "github.token" in error.what
+    assert error.why
+
+
+def test_no_error_shows_a_secret(tmp_path):
+    error = refused(tmp_path, "[github]\ntoken = 'ghp_hidden'\napp_id = 'ghp_hidden'")
+    assert "ghp_hidden" not in str(error)
+
+
+def test_state_lies_where_the_settings_say_else_where_xdg_does(tmp_path):
+    assert data_dir(read(tmp_path, "[server]\ndata_dir = '/srv/gw'"), {}) == Path("/srv/gw")
+    assert data_dir(Settings(), {"XDG_STATE_HOME": "/x"}) == Path("/x/gatewright")
+    assert data_dir(Settings(), {"HOME": "/h"}) == Path("/h/.local/state/gatewright")
+
+
+def test_a_state_directory_is_private(tmp_path):
+    made = make_dir(tmp_path / "state/deep")
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert make_dir(made) == made
+
+
+def test_a_place_that_cannot_hold_state_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError) as caught:
+        make_dir(tmp_path / "file/state")
+    assert (caught.value.code, caught.value.why) == ("GW-DATA-DIR", os.strerror(20))
