@@ -22,7 +22,6 @@ class Server(Section, frozen=True):
     instance: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$", description="Name of this instance")] = (
         "gatewright"
     )
-    api_tokens: Annotated[tuple[str, ...], Meta(description="Bearer tokens for API and metrics (secret)")] = ()
 
 
 class Redis(Section, frozen=True):

@@ -56,8 +56,8 @@ class Site:
         """Everything in the settings that no blob may hold."""
         tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]
         found = [secret for table in tables for secret in (table.api_key, table.auth_token)]
-        github, gitlab, server = self.settings.github, self.settings.gitlab, self.settings.server
-        found += [github.token, github.private_key, *github.webhook_secrets, *server.api_tokens]
+        github, gitlab = self.settings.github, self.settings.gitlab
+        found += [github.token, github.private_key, *github.webhook_secrets]
         found += [gitlab.token, gitlab.push_token, *gitlab.webhook_tokens, *gitlab.signing_secrets]
         found += [self.settings.network.proxy] if "@" in self.settings.network.proxy else []
         return tuple(filter(None, found))

@@ -34,8 +34,8 @@ BOT = {
     "bot.tasks": "bot.model bot.settings bot.audit bot.forges.protocol bot.reports bot.commands bot.keyring",
     "bot.web": "bot.model bot.inbox",
     "bot.control": "bot.model bot.forges bot.inbox bot.tasks",
-    "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.forges bot.settings bot.settings_file bot.inbox bot.keyring "
-    "bot.tasks bot.control",
+    "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.forges bot.settings bot.settings_file bot.inbox "
+    "bot.keyring bot.tasks bot.control",
     "bot.app": "bot.model bot.logs bot.settings bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
     "bot.terminal": "bot.model bot.settings bot.settings_file bot.audit bot.forges bot.reports bot.embedded bot.inbox "
@@ -70,7 +70,8 @@ RUNNERS = {
     "runners.phases runners.site runners.stream runners.workbench",
     "runners.job": f"{NOUNS} bot.audit bot.keyring runners.access runners.handover runners.names runners.pipeline "
     "runners.site runners.stream",
-    "runners.worker": f"{NOUNS} bot.logs bot.network runners.handover runners.job runners.names runners.process runners.agent",
+    "runners.worker": f"{NOUNS} bot.logs bot.network runners.agent runners.handover runners.job runners.names "
+    "runners.process",
     "runners": "",
 }
 ROOMS = BOT | RUNNERS
@@ -78,7 +79,7 @@ VOCABULARY = ("protocol", "errors")
 SIBLINGS = ("bot.forges", "runners.providers", "runners.phases")
 COMPOSERS = ("runners.providers.registry",)  # picks one of its siblings
 SDKS = ("claude_agent_sdk", "openai", "anthropic")
-HEAVY = ("claude_agent_sdk", "openai", "anthropic", "runners", "jinja2", "cryptography.hazmat", "gidgethub", "gitlab", "rq")
+HEAVY = (*SDKS, "runners", "jinja2", "cryptography.hazmat", "gidgethub", "gitlab", "requests", "rq")
 
 # Every file that starts a program, and why.
 STARTS = {

@@ -8,7 +8,8 @@ from tests.house.code import ROOT, short, sources
 
 # Nothing but shapes and words: whatever uses them tests them.
 SHAPES = {
-    "bot/audit/kinds.py", "bot/forges/github_shapes.py", "bot/forges/gitlab_shapes.py",
+    "bot/audit/kinds.py", "bot/forges/errors.py", "bot/forges/github_shapes.py", "bot/forges/gitlab_payloads.py",
+    "bot/forges/gitlab_shapes.py",
     "bot/forges/protocol.py", "bot/model/access.py",
     "bot/model/command.py", "bot/model/errors.py", "bot/model/event.py", "bot/model/evidence.py", "bot/model/order.py",
     "bot/reports/views.py", "bot/settings.py", "runners/gateway/errors.py", "runners/loop/errors.py",
