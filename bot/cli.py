@@ -143,13 +143,13 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
 
 @tasks.command("list")
 def tasks_list(config: Config = None, as_json: Json = False) -> None:
-    """List open tasks, newest change first."""
+    """List all tasks, newest change first."""
     raise typer.Exit(target("tasks.list")(config, as_json=as_json))
 
 
 @tasks.command("show")
 def tasks_show(task: TaskId, config: Config = None, as_json: Json = False) -> None:
-    """Show one task."""
+    """Show one task, what it waits for, and how to answer."""
     raise typer.Exit(target("tasks.show")(task, config, as_json=as_json))
 
 

@@ -33,6 +33,7 @@ class MemoryForge:
         self.bodies: dict[int, str] = {}
         self.heads: dict[str, str] = {"main": BASE}
         self.tokens: list[bool] = []
+        self.unapproved: set[int] = set()  # accounts that took an approval back
         self.failing: dict[str, GatewrightError] = {}
         self.calls: Counter[str] = Counter()
         self._last = 100
@@ -139,6 +140,10 @@ class MemoryForge:
         self._asked("get_change")
         held = self.changes.get(number)
         return replace(held, head=self.heads[held.branch]) if held else None
+
+    async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
+        self._asked("approves")
+        return actor.id not in self.unapproved
 
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         self._asked("edit_change")
