@@ -65,7 +65,7 @@ class Control:
         self._stopping.set()
 
     async def _forever(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while True:
+        while not self._stopping.is_set():  # redis-py can swallow a cancellation while it connects
             try:
                 await loop()
             except RedisError as error:

@@ -19,7 +19,7 @@ AGAIN: Final = (Way("Try this step again", "retry", "<hint, if you have one>"),)
 def problem(code: str, explanation: str) -> Problem:
     """Describe a block: what the worker explained, else what is known of the code."""
     known = _known().get(code, {})
-    said = _read(explanation)
+    said = _read(explanation.replace(f" [{code}]", "", 1))  # the code has its own place
     ways = tuple(msgspec.convert(known["ways"], tuple[Way, ...])) if "ways" in known else AGAIN
     return Problem(
         code=code,

@@ -116,10 +116,7 @@ class Session:
 
     async def _stop_control(self) -> None:
         self.control.stop()
-        done, _ = await asyncio.wait([self._loop], timeout=CONTROL_S)
-        if not done:  # redis-py swallows a cancellation that meets it while it connects
-            self._loop.cancel()
-            await asyncio.wait([self._loop], timeout=CONTROL_S)
+        await asyncio.wait([self._loop], timeout=CONTROL_S)
 
     @property
     def forge(self) -> LocalForge:

@@ -12,9 +12,9 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from bot.app import check, connect, create_app, serve
+from bot.app import check, check_gitlab, connect, create_app, serve
 from bot.model.errors import UsageError
-from bot.settings import GitHub, Settings
+from bot.settings import GitHub, GitLab, Settings
 
 HEAVY = (
     "claude_agent_sdk",
@@ -106,3 +106,26 @@ def get(port: int, path: str) -> int:
             time.sleep(0.02)
         finally:
             connection.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        (GitLab(token="t"), "GW-WEB-NO-SECRET"),
+        (GitLab(token="t", require_signing=True, webhook_tokens=("s",)), "GW-WEB-NO-SECRET"),
+        (GitLab(webhook_tokens=("good", " ")), "GW-WEB-EMPTY-SECRET"),
+        (GitLab(signing_secrets=("",)), "GW-WEB-EMPTY-SECRET"),
+        (GitLab(token="t", signing_secrets=("whsec_not base64",)), "GW-WEB-SIGNING-SECRET"),
+    ],
+)
+def test_it_refuses_to_serve_gitlab_whose_deliveries_could_be_anybodys(table: GitLab, code: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        serve(Settings(gitlab=table))
+    assert refused.value.code == code
+    assert "gitlab" in refused.value.fix.lower()
+
+
+def test_gitlab_is_served_with_either_proof() -> None:
+    whsec = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+    for table in (GitLab(token="t", webhook_tokens=("s",)), GitLab(token="t", signing_secrets=(whsec,)), GitLab()):
+        check_gitlab(table)

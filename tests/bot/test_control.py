@@ -300,3 +300,15 @@ def test_a_stored_delivery_of_a_forge_is_read_by_that_forges_words():
     body = b'{"action": "starred", "repository": {"id": 1}}'
     delivery = Delivery("github", "github.example", "d", "watch", "started", body, 1)
     assert read(Letter("1-0", delivery, 1)) == ()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.001, 0.003, 0.01])
+async def test_a_stop_in_the_first_moments_ends_it(redis_url: str, tmp_path: Path, delay: float) -> None:
+    """redis-py swallows a cancellation that comes while it connects; control must end all the same."""
+    office = Office(redis_url, tmp_path)
+    control = made(office)
+    running = asyncio.create_task(control.run())
+    await asyncio.sleep(delay)
+    control.stop()
+    await asyncio.wait_for(running, PATIENCE)
+    await office.close()

@@ -40,7 +40,6 @@ THROUGH = {
     "bot/model/document.py": "tests/bot/model/test_spec_document.py",
     "bot/model/documents.py": "tests/bot/model/test_plan_document.py",
     "bot/model/task.py": "tests/bot/tasks/test_fold.py",
-    "bot/reports/problems.py": "tests/bot/reports/test_words.py",
     "bot/settings_file.py": "tests/bot/test_cli.py",
     "bot/supervisor.py": "tests/flow/test_github.py",
     "bot/tasks/acting.py": "tests/flow/test_github.py",

@@ -20,6 +20,7 @@ class Stage(Protocol):
     forge: Forge
     repo: Repo
     person: Actor  # as an event names them
+    believes_reviews: bool
 
     def opens_issue(self, title: str, body: str, label: str) -> int:
         """Let the person open an issue."""
@@ -150,6 +151,12 @@ class Contract:
         seen = await stage.forge.get_comment(stage.repo, made.number, on)
         assert seen is not None
         assert seen.body == "edited"
+
+    async def test_nobody_approves_what_was_just_opened(self, stage: Stage) -> None:
+        """Save where the forge has no such thing to ask for, and the event's own word counts."""
+        stage.commits(BRANCH)
+        made = await stage.forge.open_change(stage.repo, branch=BRANCH, base="main", title="S", body="", draft=False)
+        assert await stage.forge.approves(stage.repo, made.number, stage.person) is stage.believes_reviews
 
     async def test_a_credential_for_git_says_nothing_when_shown(self, stage: Stage) -> None:
         access = await stage.forge.git_access(stage.repo, write=True)

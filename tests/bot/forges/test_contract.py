@@ -31,6 +31,7 @@ class Simulated:
     repo: Repo
     person: Actor
     who: GitHubPerson | GitLabPerson
+    believes_reviews: bool = False
 
     def opens_issue(self, title: str, body: str, label: str) -> int:
         return self.who.opens_issue(title, body, labels=(label,))
@@ -51,6 +52,7 @@ class OnDisk:
     forge: LocalForge
     repo: Repo
     person: Actor = YOU
+    believes_reviews: bool = False
 
     def opens_issue(self, title: str, body: str, label: str) -> int:
         return self.forge.add_issue(self.repo, title, body, label).number
@@ -75,7 +77,7 @@ class TestGitHub(Contract):
         repo = github.repository("octo/shop", FILES)
         github.install(repo)
         mira = github.user("mira", repo, "write")
-        return Simulated(bot(), github.repo(repo), Actor(mira.id, "mira"), mira)
+        return Simulated(bot(), github.repo(repo), Actor(mira.id, "mira"), mira, believes_reviews=True)
 
 
 class TestGitLab(Contract):

@@ -197,3 +197,19 @@ async def test_git_gets_the_narrow_token_where_there_is_one(gitlab: GitLabSimula
         assert access is not None
         assert (access.username, access.password) == ("oauth2", expected)
         await forge.close()
+
+
+async def test_who_approves_is_asked_of_gitlab(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:
+    """Given, taken back, and given again; a push takes it back where the project says so."""
+    repo, forge = gitlab.repo(dev.project), gitlab_bot(dev.project)
+    dev.commits("work", {"a.txt": "a"})
+    made = await forge.open_change(repo, branch="work", base="main", title="One", body="", draft=False)
+    tom = gitlab.user("tom", dev.project, "developer")
+    who = Actor(tom.id, "tom", AccountKind.UNKNOWN)
+    for act, stands in ((tom.approves, True), (tom.unapproves, False), (tom.approves, True)):
+        act(made.number)
+        assert await forge.approves(repo, made.number, who) is stands
+    assert not await forge.approves(repo, made.number, Actor(dev.id, "mira"))
+    dev.commits("work", {"a.txt": "b"})
+    await gitlab.settled()
+    assert not await forge.approves(repo, made.number, who)
