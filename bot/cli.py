@@ -136,9 +136,16 @@ def work(
 
 
 @app.command()
-def doctor(config: Config = None, as_json: Json = False) -> None:
+def doctor(
+    project: Annotated[str, typer.Option("--project", help="Project on GitLab to check: our role, webhooks.")] = "",
+    self_test: Annotated[
+        str, typer.Option("--self-test", help="PROJECT#ISSUE on GitLab that gets a note for a moment.")
+    ] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Check what this machine needs, and say how to mend what is missing."""
-    raise typer.Exit(target("doctor")(config, as_json=as_json))
+    raise typer.Exit(target("doctor")(config, as_json=as_json, project=project, self_test=self_test))
 
 
 @tasks.command("list")

@@ -33,6 +33,7 @@ LEADER_MS: Final = 10_000
 BUSY: Final = 32  # tasks that converge at the same time
 ATTEND_S: Final = 3.0  # between signs of life to the other replicas
 KNOCK: Final = re.compile(r"access:(?P<task>[0-9]+-[0-9a-z]+):(?P<attempt>[0-9]{1,9}):(?P<number>[0-9]{1,9})")
+BLOCK_MS: Final = 1_000  # of one wait for letters
 PAUSE_S: Final = 1.0  # before Redis is asked again after it failed
 
 
@@ -90,7 +91,7 @@ class Control:
         await asyncio.sleep(ATTEND_S)
 
     async def _read_inbox(self) -> None:
-        for letter in await self.inbox.read(self._name, block_ms=1_000, count=16):
+        for letter in await self.inbox.read(self._name, block_ms=BLOCK_MS, count=16):
             await self._slots.acquire()
             self._spawn(self._handle(letter))
 

@@ -24,7 +24,7 @@ from bot.model.errors import Unavailable
 INBOX: Final = "gw:inbox"
 DEAD: Final = "gw:inbox:dead"
 GROUP: Final = "control"
-CLAIM_SECONDS: Final = 7 * 24 * 3600  # GitHub redelivers for 3 days, GitLab resends for 2 (facts of both forges)
+CLAIM_SECONDS: Final = 7 * 24 * 3600  # forges deliver again for 3 days at most
 MAX_TRIES: Final = 8  # with the pauses below: a forge may be away for some five minutes
 PAUSES_MS: Final = (2_000, 10_000)  # before a letter that could not be handled is tried again; then RECLAIM_MS
 DEAD_MAX: Final = 1_000  # letters kept for a person to look at

@@ -11,6 +11,7 @@ import msgspec
 from bot.commands.catalogue import entry, suggestion
 from bot.commands.layout import Kind, Layout, hidden_spans, read
 from bot.model.command import Command, Verb
+from bot.model.manners import Manners
 from bot.model.verbs import Takes
 
 _HEAD: Final = re.compile(r"(?P<sigil>[/@])(?P<name>[A-Za-z0-9-]+)(?:[ \t]+(?P<rest>.*))?")
@@ -27,13 +28,13 @@ class Unknown(msgspec.Struct, frozen=True):
 Said = Command | Unknown
 
 
-def parse(body: str, *, bot_name: str, bare: bool) -> tuple[Said, ...]:
-    """List what a comment asks for; `bare` also takes `/verb`, which GitLab keeps for itself.
+def parse(body: str, *, bot_name: str, manners: Manners) -> tuple[Said, ...]:
+    """List what a comment asks for; `/verb` alone counts where the forge lets it through.
 
     A command starts its line, in a paragraph of the comment itself: code, quotations, lists, HTML and indented lines
     never act. Text that a verb takes goes on to the next command; quotations at its end (a mail's) are left out.
     """
-    layout = read(body)
+    layout, bare = read(body, manners.quote_fence), manners.takes_bare
     found = [
         (number, *heading)
         for number, line in enumerate(layout.lines)

@@ -17,7 +17,6 @@ MAX_BODY: Final = 262_144  # characters; longer bodies say nothing (GitHub takes
 _MARK: Final = re.compile(r"\\.|`+|<!--|<(?=[^\s<])", re.DOTALL)
 _ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|www\.)[^\s<]*", re.IGNORECASE)
 _MARK_OR_ADDRESS: Final = re.compile(f"{_MARK.pattern}|{_ADDRESS.pattern}", re.IGNORECASE | re.DOTALL)
-_QUOTE_FENCE: Final = ">>>"  # GitLab's quotation over several lines
 
 
 class Kind(Enum):
@@ -46,8 +45,8 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def read(body: str) -> Layout:
-    """Tell the lines of a comment apart as a forge's Markdown does."""
+def read(body: str, quote_fence: str = "") -> Layout:
+    """Tell the lines of a comment apart as a forge's Markdown does; `quote_fence` quotes up to the next one."""
     if len(body) > MAX_BODY:
         return Layout([], [], [])
     text = body.replace("\r\n", "\n").replace("\r", "\n")
@@ -67,7 +66,7 @@ def read(body: str) -> Layout:
     for start, end in _runs(kinds, Kind.WORDS):
         for number in _inside(lines[start:end]):
             kinds[start + number] = Kind.OTHER
-    for start, end in _quotations(lines, kinds):
+    for start, end in _quotations(lines, kinds, quote_fence) if quote_fence else ():
         kinds[start:end] = [Kind.QUOTE] * (end - start)
     kinds[unseen_from:] = [Kind.HIDDEN] * (len(lines) - unseen_from)
     return Layout(lines, kinds, [block for block in blocks if block[0] < unseen_from])
@@ -151,10 +150,10 @@ def _begun_in(lines: Sequence[str], spans: Sequence[tuple[int, int, bool]]) -> I
         offset += len(line) + 1
 
 
-def _quotations(lines: Sequence[str], kinds: Sequence[Kind]) -> Iterator[tuple[int, int]]:
+def _quotations(lines: Sequence[str], kinds: Sequence[Kind], fence: str) -> Iterator[tuple[int, int]]:
     opened = None
     for number, line in enumerate(lines):
-        if line.rstrip() != _QUOTE_FENCE or kinds[number] is Kind.CODE:
+        if line.rstrip() != fence or kinds[number] is Kind.CODE:
             continue
         if opened is None:
             opened = number

@@ -9,6 +9,7 @@ from bot.forges.protocol import Role
 from bot.model.command import Command
 from bot.model.errors import Refused
 from bot.model.event import AccountKind, Actor
+from bot.model.manners import Manners
 from bot.model.task import State
 from bot.model.verbs import Entry, Takes, Where
 
@@ -18,14 +19,22 @@ SILENT: Final = frozenset({OWN, NOT_HUMAN})  # answering machines would let two 
 
 
 def decide(
-    command: Command, *, state: State, role: Role, actor: Actor, me: Actor, min_role: Role, on_change: bool
+    command: Command,
+    *,
+    state: State,
+    role: Role,
+    actor: Actor,
+    me: Actor,
+    min_role: Role,
+    on_change: bool,
+    manners: Manners,
 ) -> Refused | None:
     """Say why a command may not act, None where it may; codes in SILENT are not answered."""
     row = entry(command.verb)
     return (
         _who(actor, me)
         or _role(row, role, min_role)
-        or _where(row, state, on_change=on_change)
+        or _where(row, state, manners, on_change=on_change)
         or _argument(row, command)
     )
 
@@ -50,7 +59,7 @@ def _role(row: Entry, role: Role, min_role: Role) -> Refused | None:
     )
 
 
-def _where(row: Entry, state: State, *, on_change: bool) -> Refused | None:
+def _where(row: Entry, state: State, manners: Manners, *, on_change: bool) -> Refused | None:
     where = row.where.get(state)
     if where is None:
         return Refused(
@@ -61,7 +70,7 @@ def _where(row: Entry, state: State, *, on_change: bool) -> Refused | None:
         )
     if where.holds(on_change=on_change):
         return None
-    page = "pull request" if where is Where.CHANGE else "issue"
+    page = manners.change_word if where is Where.CHANGE else "issue"
     return Refused(
         "GW-COMMAND-PLACE",
         f"`{row.verb}` counts on the {page} now",

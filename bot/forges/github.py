@@ -34,6 +34,7 @@ from bot.forges.github_transport import Pace, Request, Transport
 from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
 from bot.model.errors import GatewrightError
 from bot.model.event import Actor, Comment, Issue, Repo
+from bot.model.manners import Manners
 from bot.settings import GitHub as Table
 
 Shape = TypeVar("Shape")
@@ -61,6 +62,8 @@ class _Address:
 
 class GitHub:
     """One GitHub with one set of credentials; implements bot.forges.protocol.Forge."""
+
+    manners: Final = Manners(takes_bare=True, change_word="pull request")
 
     def __init__(
         self, table: Table, *, client: httpx.AsyncClient | None = None, clock: Clock = time.time, pace: Pace = PACE

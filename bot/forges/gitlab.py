@@ -33,6 +33,7 @@ from bot.forges.gitlab_transport import Pace, Request, Transport
 from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, Comment, Issue, Repo
+from bot.model.manners import Manners
 from bot.settings import GitLab as Table
 
 Shape = TypeVar("Shape")
@@ -43,10 +44,14 @@ STATES: Final = {StatusState.PENDING: "pending", StatusState.SUCCESS: "success",
 FILE_BYTES: Final = 1 << 20
 GIT_USER: Final = "oauth2"  # any name will do beside a project, group or personal access token
 PACE: Final = Pace()
+# A bare `/approve` is a quick action, carried out and cut out before anybody hears of it; `>>>` quotes several lines.
+MANNERS: Final = Manners(takes_bare=False, change_word="merge request", quote_fence=">>>")
 
 
 class GitLab:
     """One GitLab with one token; implements bot.forges.protocol.Forge."""
+
+    manners: Final = MANNERS
 
     def __init__(
         self, table: Table, *, bot_name: str = "gatewright", clock: Clock = time.time, pace: Pace = PACE

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,7 +131,7 @@ class Transport:
                 obey_rate_limit=False,
                 retry_transient_errors=False,
             )
-            return msgspec.json.decode(answer.content)
+            return None if answer.status_code == HTTPStatus.NO_CONTENT else msgspec.json.decode(answer.content)
         except (gitlab.exceptions.RedirectError, requests.TooManyRedirects) as error:
             raise moved(doing, str(error)) from error
         except gitlab.exceptions.GitlabError as error:

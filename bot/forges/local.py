@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
 from bot.model.errors import GatewrightError, UsageError
 from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, Repo
+from bot.model.manners import Manners
 
 HOST: Final = "localhost"
 BOT: Final = Actor(1, "gatewright", AccountKind.BOT)
@@ -102,6 +103,8 @@ async def _call(path: Path, *args: str, trusted: str) -> tuple[int, bytes, bytes
 
 class LocalForge:
     """Implement bot.forges.protocol.Forge over files; everybody at this machine has the role `admin`."""
+
+    manners: Final = Manners()
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from bot.model.event import Actor, Comment, Issue, Repo
+from bot.model.manners import Manners
 
 
 class Role(StrEnum):
@@ -68,6 +69,10 @@ class Forge(Protocol):
     Words are rendered and people's text is disarmed in bot/reports; what a forge alone would carry out, such as a
     command at a line start, its own file makes harmless at the last moment, where nothing can go around it.
     """
+
+    @property
+    def manners(self) -> Manners:
+        """Say what is usual here between the forge and people."""
 
     def learn(self, repo: Repo, installation: int) -> None:
         """Remember the App installation through which a repository is reached; 0 means not known."""

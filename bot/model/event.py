@@ -14,16 +14,6 @@ class ForgeKind(StrEnum):
     GITLAB = "gitlab"
     LOCAL = "local"
 
-    @property
-    def takes_bare(self) -> bool:
-        """Tell whether a command may go without the bot's name; GitLab carries out a bare `/approve` itself."""
-        return self is not ForgeKind.GITLAB
-
-    @property
-    def change_word(self) -> str:
-        """Name a change as people on this forge do."""
-        return "merge request" if self is ForgeKind.GITLAB else "pull request"
-
 
 class AccountKind(StrEnum):
     """What kind of account acts, as the forge's API says it; never guessed from a name."""

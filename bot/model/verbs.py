@@ -57,7 +57,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         Takes.LINE,
         "Approve exactly the draft with that digest; without one, the draft shown last before your comment.",
         "9f3c21ab77e0",
-        "spec and plan gate, on the issue; change gate, on the pull request",
+        "spec and plan gate, on the issue; change gate, on the pull or merge request",
         _DRAFTS | {State.CHANGE_REVIEW: Where.CHANGE},
     ),
     Entry(
@@ -95,7 +95,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         Takes.TEXT,
         "Have something mended on the branch; QA runs again, an approval of the change falls.",
         "the log line shows the token",
-        "change gate, on the pull request; while blocked, anywhere",
+        "change gate, on the pull or merge request; while blocked, anywhere",
         {State.CHANGE_REVIEW: Where.CHANGE, State.BLOCKED: Where.EITHER},
         needs_argument=True,
     ),

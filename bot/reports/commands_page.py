@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bot.model.event import ForgeKind
+from bot.model.manners import Manners
 from bot.model.task import State
 from bot.model.verbs import CATALOGUE
 from bot.reports.render import environment, tidy
@@ -15,7 +15,7 @@ def commands_page() -> str:
     """Write the page; a test compares it with the committed one."""
     states = [(state, [row.verb for row in CATALOGUE if state in row.where]) for state in State]
     page = environment().get_template("commands_page.md.j2")
-    return tidy(page.render(rows=CATALOGUE, states=states, say=Words(ForgeKind.GITHUB).say)) + "\n"
+    return tidy(page.render(rows=CATALOGUE, states=states, say=Words(Manners()).say)) + "\n"
 
 
 if __name__ == "__main__":

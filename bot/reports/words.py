@@ -11,8 +11,8 @@ import msgspec
 from bot.model.approval import SHOWN
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
-from bot.model.event import ForgeKind
 from bot.model.evidence import Met, Plan, QaReport, Spec
+from bot.model.manners import Manners
 from bot.model.qa_document import render_qa
 from bot.model.task import Gate, Task
 from bot.model.verbs import CATALOGUE
@@ -33,21 +33,22 @@ NOWHERE: Final = Subject()
 class Words(msgspec.Struct, frozen=True):
     """The bot's voice on one forge: it shows the command form that works there."""
 
-    forge: ForgeKind
+    manners: Manners
     bot_name: str = "gatewright"
     style: str = "bare"
     public_url: str = ""
     min_role: str = "write"
 
     @classmethod
-    def of(cls, settings: Settings, forge: ForgeKind) -> Words:
+    def of(cls, settings: Settings, manners: Manners) -> Words:
         """Take name, style and role from the settings."""
         trigger = settings.trigger
-        return cls(forge, trigger.bot_name, trigger.command_style, settings.server.public_url, settings.policy.min_role)
+        url, role = settings.server.public_url, settings.policy.min_role
+        return cls(manners, trigger.bot_name, trigger.command_style, url, role)
 
     def say(self, verb: str, argument: str = "") -> Markdown:
         """Write a command in the form that works here."""
-        is_bare = self.style == "bare" and self.forge.takes_bare
+        is_bare = self.style == "bare" and self.manners.takes_bare
         head = f"/{verb}" if is_bare else f"/{self.bot_name} {verb}"
         return Markdown(f"{head} {argument}".rstrip())
 
@@ -197,7 +198,7 @@ class Words(msgspec.Struct, frozen=True):
             template,
             task=task,
             say=self.say,
-            forge=self.forge,
+            manners=self.manners,
             min_role=self.min_role,
             page_url=f"{self.public_url.rstrip('/')}/tasks/{task.origin.task}" if self.public_url and task else "",
             **values,

@@ -17,6 +17,7 @@ from bot.model.command import Command, Verb
 from bot.model.documents import normalise, parse_plan, parse_spec
 from bot.model.errors import GatewrightError, Refused
 from bot.model.event import Actor, Comment, Event
+from bot.model.manners import Manners
 from bot.model.task import Gate, Phase, State, Task
 from bot.reports.words import Words
 from bot.tasks.binding import binding
@@ -39,9 +40,14 @@ class Hearing:
     head: str = ""  # of a change: the commit that a review was about, or the one that its page shows
 
     @property
+    def manners(self) -> Manners:
+        """What is usual on this forge."""
+        return self.desk.forge(self.event.repo).manners
+
+    @property
     def words(self) -> Words:
         """The bot's voice on this forge."""
-        return Words.of(self.desk.settings, self.event.repo.forge)
+        return Words.of(self.desk.settings, self.manners)
 
     def record(self, verb: str, *refs: Ref, accepted: bool = True, code: str = "", **more: str) -> Draft:
         """Write down that a command was heard and what came of it."""
@@ -80,6 +86,7 @@ def carry_out(hearing: Hearing, command: Said) -> tuple[Draft, ...]:
         me=hearing.me,
         min_role=Role(hearing.desk.settings.policy.min_role),
         on_change=hearing.event.on_change,
+        manners=hearing.manners,
     )
     refusal = refusal or _not_here(hearing, command)
     if refusal:

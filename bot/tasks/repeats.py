@@ -17,7 +17,7 @@ async def answer_repeat(desk: Desk, task_id: str, event: Event) -> None:
     if event.at_ms <= task.opened_ms + SAME_LABEL_MS:
         return
     forge = desk.forge(event.repo, event.installation)
-    words = Words.of(desk.settings, event.repo.forge)
+    words = Words.of(desk.settings, forge.manners)
     body = words.opened_already(task)
     marker = words.marker(task, "again", 0)
     if await forge.find_comment(event.repo, event.number, marker) is None:

@@ -6,26 +6,21 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.forges.protocol import Forge, StatusState
-from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
-from bot.model.evidence import QaReport
 from bot.model.task import Gate, Heard, State, Task
-from bot.reports.problems import problem
-from bot.reports.views import Subject
 from bot.reports.words import Words
-from bot.tasks.binding import binding
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.index import Index
 from bot.tasks.names import named
-from bot.tasks.needs import DAY_MS, Purpose, Write, source
+from bot.tasks.needs import Purpose, Write, source
 from bot.tasks.plain import text
+from bot.tasks.texts import Texts
 
 STATUS_NAME: Final = "gatewright/change"
 EDIT_MS: Final = 15_000  # the progress comment is edited at most this often, save when the state changes
@@ -51,7 +46,12 @@ class Writer:
     @property
     def words(self) -> Words:
         """The bot's voice on that forge."""
-        return Words.of(self.desk.settings, self.book.task.origin.repo.forge)
+        return Words.of(self.desk.settings, self.forge.manners)
+
+    @property
+    def texts(self) -> Texts:
+        """What it says there about the task."""
+        return Texts(self.desk, self.words)
 
     async def write(self, write: Write) -> None:
         """Do one write unless it was done, or failed a moment ago."""
@@ -78,7 +78,7 @@ class Writer:
         if comment is None:
             return
         key = f"gw:progress:{task.origin.task}"
-        body = await self._progress_body(await named(self.desk.redis, task))
+        body = self.texts.progress(await named(self.desk.redis, task))
         shown = f"{task.state.value} {task.steps_done} {hashlib.sha256(_still(body).encode()).hexdigest()}"
         before = text(await self.desk.redis.get(key))
         if before == shown or (
@@ -114,62 +114,31 @@ class Writer:
         comment = await self.forge.find_comment(repo, number, marker, answering=answering, on_change=on_change)
         return str(comment) if comment else ""
 
-    def _text(self, commitment: str) -> str:
-        return self.desk.blobs.get(commitment).decode("utf-8", "replace") if commitment else ""
-
-    def _subject(self, task: Task) -> Subject:
-        return Subject(title=self.desk.snapshot(task.issue_blob).title)
-
     async def _comment(self, task: Task, body: str) -> str:
         return str(await self.forge.comment(task.origin.repo, task.origin.issue, body))
 
-    async def _progress_body(self, task: Task) -> str:
-        titles: tuple[str, ...] = ()
-        if task.plan and task.spec:
-            plan = parse_plan(self._text(task.plan.commitment), parse_spec(self._text(task.spec.commitment)))
-            titles = tuple(step.title for step in plan.steps)
-        return self.words.progress(task, now_ms=self.desk.clock(), subject=self._subject(task), step_titles=titles)
-
     async def first_progress(self, task: Task, _: Write) -> str:
         """Post the progress comment."""
-        return await self._comment(task, await self._progress_body(task))
+        return await self._comment(task, self.texts.progress(task))
 
     async def gate(self, task: Task, write: Write) -> str:
         """Ask for a decision."""
-        return await self._comment(task, self._gate_body(task, SHOWS[write.purpose]))
+        return await self._comment(task, self.texts.gate(task, SHOWS[write.purpose]))
 
     async def gate_again(self, task: Task, write: Write) -> str:
         """Show the digest that counts now in the comment that asked before."""
         gate = SHOWS[write.purpose]
-        body = self._gate_body(task, gate)
+        body = self.texts.gate(task, gate)
         artifact = task.artifact(gate)
         comment = task.posted[f"gate.{gate.value}:{artifact.rev if artifact else 0}"]
         await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
         return comment
 
-    def _gate_body(self, task: Task, gate: Gate) -> str:
-        artifact, asked = task.artifact(gate), task.asked(gate)
-        if artifact is None or asked is None:
-            raise GatewrightError("GW-GATE-EMPTY", f"there is no {gate.value} to show")
-        before = task.draft(gate, artifact.rev - 1)
-        return self.words.gate(
-            task,
-            gate,
-            self._text(artifact.commitment),
-            asked.digest,
-            asked.at_ms + self.desk.settings.policy.gate_days * DAY_MS,
-            rev=artifact.rev,
-            spec_text=self._text(task.spec.commitment) if task.spec else "",
-            previous_text=self._text(before.commitment) if before else "",
-            subject=self._subject(task),
-        )
-
     async def fold(self, task: Task, write: Write) -> str:
         """Fold the comment of a draft that was replaced."""
         gate = Gate.SPEC if write.purpose is Purpose.SPEC_FOLD else Gate.PLAN
         comment = task.posted[f"gate.{gate.value}:{write.rev}"]
-        old = task.draft(gate, write.rev)
-        body = self.words.superseded(task, gate, write.rev, self._text(old.commitment) if old else "")
+        body = self.texts.superseded(task, gate, write.rev)
         await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
         return comment
 
@@ -183,30 +152,26 @@ class Writer:
         """Answer a command with words."""
         heard = _heard(write)
         number, answering, on_change = _place(heard)
-        body = self._text(heard.answer)
+        body = self.texts.blob(heard.answer)
         made = await self.forge.comment(task.origin.repo, number, body, answering=answering, on_change=on_change)
         return str(made)
 
     async def blocked(self, task: Task, _: Write) -> str:
         """Say why nothing goes on."""
-        why = problem(task.blocked_code, self._text(task.blocked_blob))
-        body = self.words.blocked(task, why, now_ms=self.desk.clock(), subject=self._subject(task))
-        return await self._comment(task, body)
+        return await self._comment(task, self.texts.blocked(task))
 
     async def closed(self, task: Task, _: Write) -> str:
         """Say how a task ended."""
-        return await self._comment(task, self.words.closed(task, now_ms=self.desk.clock(), subject=self._subject(task)))
+        return await self._comment(task, self.texts.closed(task))
 
     async def open_pull(self, task: Task, _: Write) -> str:
         """Open the change for the branch that a worker pushed."""
-        if task.spec is None:
-            raise GatewrightError("GW-PULL-SPEC", "there is no spec to describe the change by")
         change = await self.forge.open_change(
             task.origin.repo,
             branch=task.branch,
             base=task.origin.base_branch,
-            title=self.words.change_title(task, parse_spec(self._text(task.spec.commitment))),
-            body=await self._change_body(task),
+            title=self.texts.change_title(task),
+            body=self.texts.change_body(task),
             draft=task.state is State.BLOCKED,
         )
         return await self._adopt(task, change.number)
@@ -219,7 +184,7 @@ class Writer:
         change = await self.forge.get_change(task.origin.repo, number)
         is_draft = change.is_draft if change else task.pull.draft
         shown = replace(task, pull=replace(task.pull, draft=is_draft))
-        await self.forge.edit_change(task.origin.repo, number, body=await self._change_body(shown))
+        await self.forge.edit_change(task.origin.repo, number, body=self.texts.change_body(shown))
         return await self._adopt(task, number)
 
     async def close_pull(self, task: Task, write: Write) -> str:
@@ -243,21 +208,6 @@ class Writer:
         await self.index.bind_change(task.origin.repo, number, task.origin.task)
         await self._record("pull", kinds.Pull(number, head or task.head, task.branch, is_draft))
         return str(number)
-
-    async def _change_body(self, task: Task) -> str:
-        if task.spec is None or task.plan is None:
-            raise GatewrightError("GW-PULL-SPEC", "there is no spec or plan to describe the change by")
-        spec = parse_spec(self._text(task.spec.commitment))
-        report = task.verdict.commitment if task.verdict else ""
-        return self.words.change_body(
-            task,
-            spec=spec,
-            plan=parse_plan(self._text(task.plan.commitment), spec),
-            qa=msgspec.json.decode(self.desk.blobs.get(report), type=QaReport) if report else None,
-            now_ms=self.desk.clock(),
-            digest=binding(task, Gate.CHANGE, self.desk.settings.server.instance).digest(),
-            subject=self._subject(task),
-        )
 
 
 def _place(heard: Heard) -> tuple[int, int, bool]:

@@ -43,6 +43,8 @@ class Place(msgspec.Struct, frozen=True):
     settings: Settings
     config: Path | None
     data: Path
+    project: str = ""  # a project on GitLab to look at as well
+    self_test: str = ""  # PROJECT#ISSUE on GitLab that may get a note for a moment
 
 
 def fine(subject: str, words: str) -> Finding:

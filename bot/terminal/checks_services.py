@@ -1,22 +1,26 @@
-"""Checks of what Gatewright talks to: Redis, GitHub, models."""
+"""Checks of what Gatewright talks to: Redis, GitHub, GitLab, models."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bot.app import check
+from bot.app import check, check_gitlab
 from bot.embedded import find_server
-from bot.model.errors import GatewrightError
+from bot.model.errors import GatewrightError, UsageError
+from bot.network import go_out
 from bot.terminal.checks import Finding, Place, Verdict, ask, failed, fine
 from bot.terminal.checks_machine import version
 from bot.terminal.offers import offers
 from bot.web.health import DURABLE, Readiness
+
+if TYPE_CHECKING:
+    from bot.forges.gitlab_survey import Remark
 
 SECONDS: Final = 5.0
 LOST: Final = {
@@ -89,6 +93,61 @@ async def _who(place: Place) -> str:
         ) from None  # fmt: skip
     finally:
         await forge.close()
+
+
+def gitlab(place: Place) -> Iterator[Finding]:
+    """Ask GitLab who we are and, where they are named, what a project lets us do and what becomes of commands."""
+    table = place.settings.gitlab
+    if not table.token:
+        if place.project or place.self_test:
+            fix = "set [gitlab] url and token"
+            yield failed("gitlab", UsageError("GW-DOCTOR-SELF-TEST", "no GitLab is configured to look at", fix=fix))
+        else:
+            yield fine("gitlab", "not configured; `run` and `demo` need none")
+        return
+    try:
+        check_gitlab(table)
+        for remark in asyncio.run(_look(place)):
+            verdict = Verdict.FAIL if remark.is_fault else Verdict.WARN if remark.fix else Verdict.OK
+            yield Finding(verdict, "gitlab", remark.words, remark.why, remark.fix)
+    except GatewrightError as error:
+        yield failed("gitlab", error)
+
+
+async def _look(place: Place) -> list[Remark]:
+    from bot.forges import gitlab_selftest, gitlab_survey  # noqa: PLC0415 - most machines that ask have no GitLab
+
+    settings = place.settings
+    survey = gitlab_survey.Survey(settings.gitlab, public_url=settings.server.public_url)
+    try:
+        found = await survey.instance()
+        project = place.project or (gitlab_selftest.place(place.self_test)[0] if place.self_test else "")
+        if project:
+            found += await survey.project(project)
+    finally:
+        await survey.close()
+    if place.self_test:
+        bot_name = settings.trigger.bot_name
+        found += await gitlab_selftest.self_test(settings.gitlab, place.self_test, bot_name=bot_name)
+    return found
+
+
+def network(place: Place) -> Iterator[Finding]:
+    """Take the way out that [network] names, for all checks that follow; nothing is said where it names none."""
+    try:
+        go_out(place.settings)
+    except GatewrightError as error:
+        yield failed("network", error)
+        return
+    except OSError as error:
+        why = error.strerror or str(error)
+        fix = "run this as the user of the service, or make [server] data_dir writable"
+        yield Finding(Verdict.FAIL, "network", "the authorities to trust cannot be put together", why, fix)
+        return
+    table = place.settings.network
+    named = [name for name in ("ca_file", "proxy", "no_proxy") if getattr(table, name)]
+    if named:
+        yield fine("network", f"{', '.join(named)} of [network] in force")
 
 
 def models(place: Place) -> Iterator[Finding]:

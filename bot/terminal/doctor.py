@@ -17,19 +17,22 @@ from bot.model.errors import GatewrightError
 from bot.settings_file import NOT_KEYS, PREFIX, data_dir, load
 from bot.terminal.checks import Finding, Place, Verdict, failed, fine
 from bot.terminal.checks_machine import disk, git, keys, sandbox
-from bot.terminal.checks_services import github, models, redis
+from bot.terminal.checks_services import github, gitlab, models, network, redis
 
-CHECKS: Final[tuple[Callable[[Place], Iterator[Finding]], ...]] = (redis, git, sandbox, keys, github, models, disk)
+# The network first: it holds for all that follow.
+CHECKS: Final[tuple[Callable[[Place], Iterator[Finding]], ...]] = (
+    network, redis, git, sandbox, keys, github, gitlab, models, disk,
+)  # fmt: skip
 
 
-def doctor(config: Path | None, *, as_json: bool) -> int:
+def doctor(config: Path | None, *, as_json: bool, project: str = "", self_test: str = "") -> int:
     """Run all checks and print what they find; return 0 where nothing failed, 1 otherwise."""
     if config is None and (named := os.environ.get("GATEWRIGHT_CONFIG")):
         config = Path(named)
     found: list[Finding] = []
     if not as_json:
         sys.stdout.write(head(config))
-    for finding in findings(config):
+    for finding in findings(config, project=project, self_test=self_test):
         found.append(finding)
         if not as_json:
             sys.stdout.write(lines(finding))
@@ -39,11 +42,11 @@ def doctor(config: Path | None, *, as_json: bool) -> int:
     return code
 
 
-def findings(config: Path | None) -> Iterator[Finding]:
+def findings(config: Path | None, *, project: str = "", self_test: str = "") -> Iterator[Finding]:
     """Check the settings, and with them everything else; without usable settings there is nothing to check."""
     try:
         settings = load(config)
-        place = Place(settings, config, data_dir(settings))
+        place = Place(settings, config, data_dir(settings), project, self_test)
     except GatewrightError as error:
         yield failed("settings", error)
         return

@@ -111,7 +111,7 @@ def _next(task: Task, blobs: Blobs) -> Iterator[str]:
     if _is_local(task):
         yield f"To approve: gatewright tasks approve {task.origin.task} {asked.digest[:SHOWN]}"
     else:
-        yield "Answer in the issue or pull request: commands are read there."
+        yield "Answer in the issue, or in the pull or merge request: commands are read there."
 
 
 def _text(blobs: Blobs, commitment: str) -> str:

@@ -1,6 +1,6 @@
 """Run the benches and print one report: `python -m tests.bench [name ...]`.
 
-About 80 seconds without the peers that `make bench` installs. Figures stand beside their aims; none fails the
+About a minute without the peers that `make bench` installs. Figures stand beside their aims; none fails the
 run, because how busy the machine is decides too: read ratios first, and repeat what looks odd.
 """
 

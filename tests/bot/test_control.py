@@ -28,8 +28,8 @@ PATIENCE = 10.0
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is done from time to time is done often."""
-    for name, seconds in (("SWEEP_S", 0.05), ("ATTEND_S", 0.05), ("PAUSE_S", 0.02)):
-        monkeypatch.setattr(module, name, seconds)
+    for name, value in (("SWEEP_S", 0.05), ("ATTEND_S", 0.05), ("PAUSE_S", 0.02), ("BLOCK_MS", 20)):
+        monkeypatch.setattr(module, name, value)
 
 
 @pytest.fixture

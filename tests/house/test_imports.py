@@ -39,7 +39,7 @@ BOT = {
     "bot.app": "bot.model bot.logs bot.settings bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
     "bot.terminal": "bot.model bot.settings bot.settings_file bot.audit bot.forges bot.reports bot.embedded bot.inbox "
-    "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor",
+    "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor bot.network",
     "bot.cli": "bot.model",  # and by dotted names, when a verb is called, whatever TARGETS says
     "bot.__main__": "bot.cli",
     "bot": "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.commands.catalogue import entry, possible, suggestion
 from bot.model.command import Command, Verb
+from bot.model.manners import Manners
 from bot.model.task import State
 
 
@@ -27,5 +28,5 @@ def test_every_example_is_what_the_grammar_reads():
     from bot.model.verbs import CATALOGUE
 
     for row in CATALOGUE:
-        said = parse(f"/{row.verb} {row.example}", bot_name="gatewright", bare=True)
+        said = parse(f"/{row.verb} {row.example}", bot_name="gatewright", manners=Manners())
         assert said == (Command(row.verb, row.example),)

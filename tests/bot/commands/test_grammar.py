@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from bot.commands import grammar
 from bot.commands.grammar import Unknown
 from bot.model.command import Command, Verb
+from bot.model.manners import Manners
 
 HIDDEN = "/gatewright cancel"
 
 
-def parse(body: str, *, bare: bool = True) -> tuple[Command | Unknown, ...]:
-    return grammar.parse(body, bot_name="gatewright", bare=bare)
+def parse(body: str, *, bare: bool = True, quote_fence: str = "") -> tuple[Command | Unknown, ...]:
+    manners = Manners(takes_bare=bare, quote_fence=quote_fence)
+    return grammar.parse(body, bot_name="gatewright", manners=manners)
 
 
 def verbs(body: str, *, bare: bool = True) -> list[str]:
@@ -125,12 +127,18 @@ def test_what_only_looks_like_a_command_is_nobodys_business(body):
     assert parse(body) == ()
 
 
+@pytest.mark.parametrize("command", ["/gatewright approve", "@gatewright approve"])
+def test_a_quotation_over_several_lines_never_acts_where_the_forge_shows_one(command):
+    body = f"hear, hear\n>>>\n{command}\n\nx\n>>>\n\n/gatewright help"
+    assert [said.verb for said in parse(body, quote_fence=">>>")] == [Verb.HELP]
+    assert [said.verb for said in parse(body)] == [Verb.APPROVE, Verb.HELP]  # elsewhere people see plain words
+
+
 SILENT = {
     "quoted": "> {}",
     "quoted without blank": ">{}",
     "nested quote": "> > {}",
     "after a lazy quote": "> a\n{}",
-    "quote over several lines": ">>>\n{}\n>>>",
     "fence": "```\n{}\n```",
     "fence with info": "```sh title\n{}\n```",
     "long fence": "`````\n```\n{}\n```\n`````",

@@ -10,6 +10,7 @@ from bot.commands.permission import NOT_HUMAN, OWN, SILENT, decide
 from bot.forges.protocol import Role
 from bot.model.command import Command, Verb
 from bot.model.event import AccountKind, Actor
+from bot.model.manners import Manners
 from bot.model.task import State
 from bot.model.verbs import BY_VERB
 
@@ -30,6 +31,7 @@ def ask(verb: Verb = Verb.APPROVE, **changed: object):
         "me": ME,
         "min_role": Role.WRITE,
         "on_change": False,
+        "manners": Manners(),
     }
     return decide(changed.pop("command", asked(verb)), **{**facts, **changed})
 
@@ -114,6 +116,13 @@ def test_a_command_on_the_wrong_page_is_told_where_it_counts(verb, state, on_cha
     assert refused is not None
     assert refused.code == "GW-COMMAND-PLACE"
     assert page in refused.fix
+
+
+def test_people_read_the_word_of_their_own_forge():
+    refused = ask(state=State.CHANGE_REVIEW, manners=Manners(change_word="merge request"))
+    assert refused is not None
+    assert "merge request" in refused.fix
+    assert "pull request" not in refused.what + refused.fix
 
 
 @pytest.mark.parametrize("verb", [Verb.REVISE, Verb.EDIT])

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.forges.github import GitHub
+from bot.forges.gitlab import GitLab
 from bot.forges.gitlab_text import harmless
+from bot.forges.local import LocalForge
 from bot.model.documents import DocumentError
 from bot.model.errors import Refused
 from bot.model.event import Actor, ForgeKind
@@ -34,13 +37,14 @@ from tests.bot.reports.samples import (
 )
 
 UNTIL = T0 + 14 * 86_400_000
+MANNERS = {ForgeKind.GITHUB: GitHub.manners, ForgeKind.GITLAB: GitLab.manners, ForgeKind.LOCAL: LocalForge.manners}
 FORGES = list(ForgeKind)
 WEB = "https://git.bank.example/pay/core"
 SUBJECT = Subject("Retry", f"{WEB}/issues/42", f"{WEB}/pull/88", f"{WEB}/tree/x", f"{WEB}/tree/x/.gatewright")
 
 
 def words(forge: ForgeKind = ForgeKind.GITHUB, **changes: str) -> Words:
-    return msgspec.structs.replace(Words(forge, public_url="https://gw.bank.example"), **changes)
+    return msgspec.structs.replace(Words(MANNERS[forge], public_url="https://gw.bank.example"), **changes)
 
 
 def quoting(text: str) -> str:
@@ -50,7 +54,7 @@ def quoting(text: str) -> str:
 
 def texts(voice: Words, text: str = "") -> dict[str, str]:
     """Write everything the bot can say; with `text`, it stands wherever a model or a person writes."""
-    forge = voice.forge
+    forge = next(kind for kind in FORGES if MANNERS[kind] == voice.manners)
     spec, plan = (hostile_spec(text), hostile_plan(text)) if text else (SPEC, PLAN)
     free = text or "because"
     subject = SUBJECT if not text else Subject(text, text, text, text, text)
@@ -222,9 +226,15 @@ def test_commands_are_shown_in_the_form_that_works_there(voice, command):
     assert f"```\n{command}\n```" in body
 
 
+def test_a_change_is_called_what_people_on_that_forge_call_it():
+    body = words(ForgeKind.GITLAB).progress(task(State.CHANGE_REVIEW), now_ms=T0)
+    assert "your review of the merge request" in body
+    assert "your review of the pull request" in words().progress(task(State.CHANGE_REVIEW), now_ms=T0)
+
+
 def test_the_settings_give_the_voice():
     settings = msgspec.convert({"trigger": {"bot_name": "gw", "command_style": "named"}}, Settings)
-    assert Words.of(settings, ForgeKind.GITHUB).say("approve", "x") == "/gw approve x"
+    assert Words.of(settings, GitHub.manners).say("approve", "x") == "/gw approve x"
 
 
 def test_the_change_body_closes_the_issue_and_shows_the_proof():

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, Repo
+from bot.model.manners import Manners
 
 REPO = Repo(ForgeKind.GITHUB, "github.example", 5, "pay/core")
 ME = Actor(1, "gatewright", AccountKind.BOT)
@@ -65,6 +66,8 @@ class MemoryForge:
         return [comment for _, comment in self.comments.values() if mark in comment.body]
 
     # -- the protocol
+
+    manners = Manners()
 
     def learn(self, repo: Repo, installation: int) -> None:
         pass

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import redis as client
 
-from bot.settings import GitHub, ProfileTable, ProviderTable, Redis, Settings
+from bot.network import CA_NAMES, DIRECT_NAMES, PROXY_NAMES
+from bot.settings import GitHub, GitLab, Network, ProfileTable, ProviderTable, Redis, Server, Settings
 from bot.terminal.checks import Place, Verdict
-from bot.terminal.checks_services import github, models, redis
+from bot.terminal.checks_services import github, gitlab, models, network, redis
 from tests.simulators.github import GitHubSimulator
+from tests.simulators.gitlab import GitLabSimulator
 
 NO_MODEL_HERE = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "OPENAI_API_KEY")
 
@@ -78,6 +80,92 @@ def test_github_without_a_webhook_secret_is_not_asked(tmp_path):
 def test_no_github_is_no_fault(tmp_path):
     (found,) = github(place(tmp_path))
     assert found.verdict is Verdict.OK
+
+
+@pytest.fixture
+def forge(test_data: Path) -> Iterator[GitLabSimulator]:
+    with GitLabSimulator(root="/forge") as simulated:
+        yield simulated
+        assert simulated.contract_faults(test_data) == []
+
+
+def test_gitlab_says_who_we_are(tmp_path, forge):
+    _, token = forge.access_token(forge.project())
+    (found,) = gitlab(place(tmp_path, gitlab=forge.table(token=token.value, webhook_tokens=("t",))))
+    assert found.verdict is Verdict.OK
+    assert f"{forge.url} 18.9.1 as project_" in found.words
+
+
+def test_a_project_and_a_self_test_are_looked_at_where_they_are_named(tmp_path, forge):
+    project = forge.project()
+    mira = forge.user("mira", project, "developer")
+    mira.opens_issue("Retry the payment client")
+    _, token = forge.access_token(project, "maintainer")
+    forge.hook("https://gw.bank.example/webhooks/gitlab", project=project)
+    settings = Settings(
+        gitlab=forge.table(token=token.value, webhook_tokens=("t",)),
+        server=Server(public_url="https://gw.bank.example"),
+    )
+    found = list(gitlab(Place(settings, None, tmp_path, self_test=f"{project.full_path}#1")))
+    assert {each.verdict for each in found} == {Verdict.OK}
+    said = "\n".join(each.words for each in found)
+    for words in ("Maintainer", "leads to https://gw.bank.example", "takes a bare /approve", "help arrives whole"):
+        assert words in said
+    assert mira.project.issues[1].notes == []
+    assert len(list(gitlab(Place(settings, None, tmp_path)))) == 1  # only where asked
+
+
+def test_a_weak_role_fails_and_what_could_not_be_seen_warns(tmp_path, forge):
+    project = forge.project()
+    _, token = forge.access_token(project, "reporter")
+    table = forge.table(token=token.value, webhook_tokens=("t",))
+    _, role, hooks = gitlab(Place(Settings(gitlab=table), None, tmp_path, project=project.full_path))
+    assert (role.verdict, hooks.verdict) == (Verdict.FAIL, Verdict.WARN)
+    assert "Developer" in role.fix
+
+
+def test_gitlab_that_is_away_fails_with_what_to_check(tmp_path):
+    table = GitLab(url="http://127.0.0.1:1", token="t", webhook_tokens=("t",))
+    (found,) = gitlab(place(tmp_path, gitlab=table))
+    assert found.verdict is Verdict.FAIL
+    assert "[network] proxy" in found.fix
+
+
+def test_gitlab_without_a_webhook_secret_is_not_asked(tmp_path):
+    (found,) = gitlab(place(tmp_path, gitlab=GitLab(url="http://127.0.0.1:1", token="t")))
+    assert "GW-WEB-NO-SECRET" in found.words
+
+
+def test_no_gitlab_is_a_fault_only_where_one_is_to_be_looked_at(tmp_path):
+    (found,) = gitlab(place(tmp_path))
+    assert found.verdict is Verdict.OK
+    (found,) = gitlab(Place(Settings(), None, tmp_path, project="a/b"))
+    assert "GW-DOCTOR-SELF-TEST" in found.words
+
+
+@pytest.fixture
+def own_environment(monkeypatch) -> None:
+    """Put back afterwards what the checks set for this process."""
+    for name in (*CA_NAMES, *PROXY_NAMES, *DIRECT_NAMES):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.mark.usefixtures("own_environment")
+def test_the_network_of_the_settings_holds_for_the_checks_that_follow(tmp_path):
+    table = GitLab(url="http://gitlab.bank.test", token="t", webhook_tokens=("t",))
+    here = place(tmp_path, gitlab=table, network=Network(proxy="http://127.0.0.1:1"))
+    (said,) = network(here)
+    assert said.words == "proxy of [network] in force"
+    (found,) = gitlab(here)
+    assert "ProxyError" in found.why
+
+
+@pytest.mark.usefixtures("own_environment")
+def test_an_unusable_network_fails_with_its_reason_and_none_says_nothing(tmp_path):
+    (found,) = network(place(tmp_path, network=Network(ca_file=str(tmp_path / "none.pem"))))
+    assert found.verdict is Verdict.FAIL
+    assert "GW-NETWORK-CA" in found.words
+    assert list(network(place(tmp_path))) == []
 
 
 def test_models_are_checked_once_each_with_the_phases_they_serve(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from bot.settings_file import load
 from bot.terminal.checks import Finding, Verdict, fine
 from bot.terminal.doctor import doctor, findings, lines, tail
+from tests.simulators.gitlab import GitLabSimulator
 
 WELL = """
 [server]
@@ -53,8 +54,29 @@ def test_programs_get_one_document(config, capsys):
     about = json.loads(capsys.readouterr().out)
     assert (about["schema"], about["ok"]) == ("gatewright/doctor/v1", True)
     assert {each["subject"] for each in about["checks"]} == {
-        "settings", "redis", "git", "sandbox", "keys", "github", "models", "disk",
+        "settings", "redis", "git", "sandbox", "keys", "github", "gitlab", "models", "disk",
     }  # fmt: skip
+
+
+def test_the_command_line_looks_at_a_project_and_tests_commands_on_its_issue(machine):
+    with GitLabSimulator() as gitlab:
+        project = gitlab.project()
+        gitlab.user("mira", project, "developer").opens_issue("Retry")
+        table = {"url": gitlab.url, "token": gitlab.access_token(project)[1].value, "webhook_tokens": ["t"]}
+        machine.settings(gitlab=table, sandbox={"mode": "none-i-accept-the-risk"})
+        ended = machine.run("doctor", "--json", "--project", project.full_path, "--self-test", f"{project.full_path}#1")
+    said = [each["words"] for each in json.loads(ended.out)["checks"] if each["subject"] == "gitlab"]
+    assert said[1] == "pay/core/api: Developer"
+    assert "takes a bare /approve for itself" in said[3]
+
+
+def test_the_way_out_of_the_settings_holds_for_all_that_is_asked(machine):
+    table = {"url": "http://gitlab.bank.test", "token": "t", "webhook_tokens": ["t"]}
+    machine.settings(gitlab=table, network={"proxy": "http://127.0.0.1:1"}, sandbox={"mode": "none-i-accept-the-risk"})
+    checks = json.loads(machine.run("doctor", "--json").out)["checks"]
+    found = {each["subject"]: each for each in checks}
+    assert found["network"]["words"] == "proxy of [network] in force"
+    assert "ProxyError" in found["gitlab"]["why"]
 
 
 def test_unusable_settings_end_the_check_and_name_the_key(tmp_path, capsys):

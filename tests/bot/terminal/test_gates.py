@@ -8,6 +8,7 @@ from bot.commands.grammar import parse
 from bot.model.command import Command, Verb
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, ForgeKind, Repo
+from bot.model.manners import Manners
 from bot.model.task import Gate, Origin, Profile, Request, State, Task
 from bot.terminal.gates import Beforehand, Itself, Person, edited, fenced
 
@@ -71,7 +72,7 @@ async def test_nothing_else_approves_and_the_question_comes_again(word):
 async def test_words_become_the_comment_of_a_forge(gate, answers, comment):
     answer, _ = await said(*answers, gate=gate)
     assert answer == comment
-    assert isinstance(parse(comment, bot_name="gatewright", bare=True)[0], Command)
+    assert isinstance(parse(comment, bot_name="gatewright", manners=Manners())[0], Command)
 
 
 async def test_no_words_send_nothing_back():
@@ -102,7 +103,7 @@ async def test_an_edited_draft_is_sent_whole_whatever_fences_it_holds(tmp_path, 
     monkeypatch.setenv("VISUAL", str(editor))
     answer, _ = await said("e")
     assert answer == fenced(draft)
-    (command,) = parse(answer or "", bot_name="gatewright", bare=True)
+    (command,) = parse(answer or "", bot_name="gatewright", manners=Manners())
     assert isinstance(command, Command)
     assert (command.verb, command.block.strip()) == (Verb.EDIT, draft.strip())
 

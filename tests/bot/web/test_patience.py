@@ -22,7 +22,7 @@ async def ask(sent: bytes) -> bytes:
     config = uvicorn.Config(slow, port=0, http=Patience(0.2), lifespan="off", ws="none", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has only this flag
+    while not server.started:
         await asyncio.sleep(0.005)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
     writer.write(sent)

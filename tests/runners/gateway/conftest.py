@@ -40,7 +40,7 @@ class Bench:
     async def asked(self) -> None:
         """Wait until a request has reached the model."""
         async with asyncio.timeout(10):
-            while not self.model.requests:  # noqa: ASYNC110 - the simulator keeps a plain list
+            while not self.model.requests:
                 await asyncio.sleep(0.01)
 
 

@@ -53,7 +53,7 @@ class Stage:
     async def until_exists(self, name: str) -> None:
         """Wait for a file that the agent writes."""
         async with asyncio.timeout(30):
-            while not (self.worktree / name).exists():  # noqa: ASYNC110 - another process writes it
+            while not (self.worktree / name).exists():
                 await asyncio.sleep(0.02)
 
 

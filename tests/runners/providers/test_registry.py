@@ -110,3 +110,35 @@ def test_a_checked_explanation_fails_as_a_run_would(text, code):
     with pytest.raises(GatewrightError) as caught:
         explanation(text, Settings(), check=True)
     assert caught.value.code == code
+
+
+LOADED = """
+import sys
+from bot.settings import ProviderTable, Settings
+from runners.providers.registry import preload
+settings = Settings(endpoints={"house": ProviderTable(base_url="http://h/v1")})
+preload(sys.argv[1:], settings)
+print([name for name in ("openai.resources.chat.completions", "claude_agent_sdk") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("models", "loaded"),
+    [
+        (("house:m",), ["openai.resources.chat.completions"]),
+        (("sonnet",), ["claude_agent_sdk"]),
+        (("no such model", "gemini-3", "scripted:story"), []),
+        ((), []),
+    ],
+)
+def test_a_process_that_will_fork_loads_what_its_models_need_and_no_more(models, loaded):
+    said = subprocess.run([sys.executable, "-P", "-c", LOADED, *models], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == str(loaded)
+
+
+def test_a_runtime_that_is_not_installed_is_for_the_attempt_to_report():
+    without = "import sys; sys.modules['openai'] = sys.modules['claude_agent_sdk'] = None\n" + LOADED
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", without, "sonnet", "house:m"], capture_output=True, text=True, check=True
+    )
+    assert said.stderr == ""
