@@ -105,21 +105,14 @@ class ProviderTable(Section, frozen=True):
 class Policy(Section, frozen=True):
     """Who may decide what."""
 
-    preset: Annotated[Literal["team", "regulated"], Meta(description="Named set of rules")] = "team"
     min_role: Annotated[
         Literal["write", "maintain", "admin"], Meta(description="Weakest role whose commands count")
     ] = "write"
     gate_days: Annotated[int, Meta(ge=1, le=365, description="Days a gate stays open")] = 14
     native_approval: Annotated[
-        bool | None,
-        Meta(description="A review or native approval passes the change gate; unset: with team only"),
-    ] = None
+        bool, Meta(description="A review or a native merge-request approval is an approval of the change gate")
+    ] = True
     confidential_issues: Annotated[bool, Meta(description="Work on issues that not everybody may see")] = False
-
-    @property
-    def counts_native_approval(self) -> bool:
-        """Tell whether a review or a native merge-request approval is an approval of the change gate."""
-        return self.preset == "team" if self.native_approval is None else self.native_approval
 
 
 class Budget(Section, frozen=True):

@@ -68,7 +68,7 @@ def _unheard(desk: Desk, book: Book, event: Event, comment: Comment) -> list[tup
 def _said(desk: Desk, event: Event, comment: Comment) -> tuple[Said, ...]:
     trigger = desk.settings.trigger
     said = parse(comment.body, bot_name=trigger.bot_name, manners=desk.forge(event.repo).manners)
-    counts = desk.settings.policy.counts_native_approval
+    counts = desk.settings.policy.native_approval
     if event.kind is EventKind.REVIEWED and event.review_approves and counts:
         return (NATIVE, *said)
     return said

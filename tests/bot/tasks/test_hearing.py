@@ -143,7 +143,7 @@ async def test_an_approving_review_of_another_commit_approves_nothing(office: Of
 
 
 async def test_a_review_counts_only_where_the_policy_says_so(redis_url: str, tmp_path):
-    office = Office(redis_url, tmp_path, Settings(policy=Policy(preset="regulated")))
+    office = Office(redis_url, tmp_path, Settings(policy=Policy(native_approval=False)))
     try:
         task = await office.at_change_gate()
         now = await office.desk.shelf.read(task)
