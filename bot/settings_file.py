@@ -75,6 +75,17 @@ def make_dir(path: Path) -> Path:
     return path
 
 
+def open_work_dir(settings: Settings, folder: Path) -> dict[str, str]:
+    """Choose where worktrees lie, as settings: a root worker's jail has its own user, who enters no private folder.
+
+    Nothing is chosen where the settings name a place, or where the worker is no root and the jail keeps its user.
+    """
+    if settings.worker.work_dir or os.geteuid() != 0:
+        return {}
+    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return {"GATEWRIGHT_WORKER__WORK_DIR": str(folder / "work")}
+
+
 def _read(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

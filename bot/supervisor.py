@@ -20,13 +20,14 @@ from bot.embedded import EmbeddedRedis
 from bot.keyring import instance_key, runner_key
 from bot.model.errors import GatewrightError, UsageError
 from bot.settings import Server, Settings
-from bot.settings_file import data_dir, make_dir
+from bot.settings_file import data_dir, make_dir, open_work_dir
 
 STOP_S: Final = 30.0  # a worker pushes what it has before it ends
 RESTART_S: Final = 2.0  # a role that dies at once must not spin
 MOST_RESTARTS: Final = 5  # in a row, each within this many seconds of its start:
 SHORT_LIFE_S: Final = 10.0
 TICK_S: Final = 0.25
+WORK: Final = Path("/var/lib/gatewright")  # of a root worker, unless the settings name a place
 ADDRESS: Final = "redis.url"  # so that `gatewright tasks` finds our Redis
 EVENTS: Final = {
     "github": "Issues, Issue comments, Pull requests, Pull request reviews",
@@ -45,9 +46,14 @@ def up(settings: Settings, config: Path | None) -> int:
     with _signals(stop), ExitStack() as opened:
         redis = _redis(settings, data, opened)
         url = redis.url if redis else settings.redis.url
-        env = {**os.environ, "GATEWRIGHT_REDIS__URL": url, "GATEWRIGHT_SERVER__PORT": str(port)}
-        family = Family(_roles(settings, config), env, redis.pid if redis else None, stop)
+        family = Family(_roles(settings, config), environment(settings, url, port), redis.pid if redis else None, stop)
         return family.run(lambda: _answers(settings.server.host, port), guide(settings, port))
+
+
+def environment(settings: Settings, url: str, port: int) -> dict[str, str]:
+    """Spell what the roles are told beyond the settings file: what was found out or chosen here."""
+    ours = {"GATEWRIGHT_REDIS__URL": url, "GATEWRIGHT_SERVER__PORT": str(port)}
+    return {**os.environ, **ours, **open_work_dir(settings, WORK)}
 
 
 def command(*words: str) -> list[str]:

@@ -10,17 +10,14 @@ from typing import Final
 
 from bot.model.errors import UsageError
 from bot.settings import Settings
-from bot.settings_file import make_dir
+from bot.settings_file import make_dir, open_work_dir
 
 SHARED: Final = Path("/var/lib/gatewright-local")  # passed through by the jail's user, listed by nobody
 
 
 def work_dir(settings: Settings) -> dict[str, str]:
-    """Choose where worktrees lie, as settings: a root worker's jail has its own user, who enters no private folder."""
-    if settings.worker.work_dir or os.geteuid() != 0:
-        return {}
-    SHARED.mkdir(mode=0o711, parents=True, exist_ok=True)
-    return {"GATEWRIGHT_WORKER__WORK_DIR": str(SHARED / "work")}
+    """Choose where worktrees of local tasks lie, as settings."""
+    return open_work_dir(settings, SHARED)
 
 
 def scratch(prefix: str) -> Path:

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.settings import GitHub, Server, Settings
+from bot import supervisor
+from bot.settings import GitHub, Server, Settings, Worker
 from bot.supervisor import command, guide
 from tests.conftest import ROOT
 from tests.flow.house import toml
@@ -29,7 +30,8 @@ class Up:
 
     def __init__(self, folder: Path, **tables: dict[str, Any]) -> None:
         self.folder = folder
-        tables = {"server": {"port": 0, "data_dir": str(folder / "data")}, **tables}
+        server = {"port": 0, "data_dir": str(folder / "data")}
+        tables = {"server": server, "worker": {"work_dir": str(folder / "work")}, **tables}
         config = folder / "gatewright.toml"
         config.write_text(toml(tables))
         config.chmod(0o600)
@@ -195,3 +197,14 @@ def test_a_role_never_takes_its_code_from_where_it_is_started(tmp_path):
     (tmp_path / "bot/__init__.py").write_text("raise SystemExit('hijacked')")
     ended = subprocess.run(command("--version"), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.stdout.startswith("gatewright ")
+
+
+def test_a_root_worker_gets_a_place_that_the_jails_user_can_enter(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "WORK", tmp_path / "lib")
+    told = supervisor.environment(Settings(), "unix:///r.sock", 8080)
+    assert told["GATEWRIGHT_REDIS__URL"] == "unix:///r.sock"
+    if os.geteuid() == 0:
+        assert told["GATEWRIGHT_WORKER__WORK_DIR"] == str(tmp_path / "lib/work")
+        assert (tmp_path / "lib").stat().st_mode & 0o001
+    named = supervisor.environment(Settings(worker=Worker(work_dir="/srv/work")), "unix:///r.sock", 8080)
+    assert named.get("GATEWRIGHT_WORKER__WORK_DIR") == os.environ.get("GATEWRIGHT_WORKER__WORK_DIR")
