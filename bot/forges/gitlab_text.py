@@ -18,6 +18,7 @@ NOTE_CHARS: Final = 999_000  # GitLab takes 1,000,000; what the door adds has to
 DESCRIPTION_CHARS: Final = 1_040_000  # of 1,048,576
 TITLE_CHARS: Final = 255
 STATUS_CHARS: Final = 255
+DEEPEST: Final = 8  # folds within folds that are closed and opened again
 CUT: Final = "\n\n*(shortened)*"
 CONTINUED: Final = "\n\n*(goes on in the next note)*"
 DRAFT: Final = "Draft: "
@@ -96,7 +97,8 @@ class _Open:
     """What is open at a place of a text: folds, and at most one fence within them."""
 
     def __init__(self) -> None:
-        self.folds: list[str] = []
+        self.folds: list[str] = []  # the outer ones; deeper than that nobody reads
+        self._depth = 0
         self.fence = ""
         self.ticks = ""
 
@@ -109,10 +111,12 @@ class _Open:
             self.fence, self.ticks = line[:200], found[1]
         else:
             for fold in FOLD.finditer(line):
-                if fold[0].startswith("</"):
-                    del self.folds[-1:]
-                else:
-                    self.folds.append(fold[0])
+                if not fold[0].startswith("</"):
+                    self._depth += 1
+                    self.folds += [fold[0]] if self._depth <= DEEPEST else []
+                elif self._depth:
+                    self._depth -= 1
+                    del self.folds[self._depth :]
 
     @property
     def end(self) -> str:
@@ -130,7 +134,7 @@ def _parts(text: str, limit: int, going_on: str = CONTINUED) -> Iterator[str]:
         yield text
         return
     is_open, part = _Open(), ""
-    for line in _lines(text, limit // 2):
+    for line in _lines(text, limit // 3):
         before = is_open.end
         if part and len(part) + len(line) + len(before) + len(going_on) + 400 > limit:
             yield part.rstrip("\n") + before + going_on

@@ -115,6 +115,7 @@ def test_a_long_text_is_split_with_code_and_folds_closed_and_opened_again() -> N
     assert not [html for html in shown if "code" in re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL)]
 
 
+@example("/add_child<details>" * 60, 900)
 @given(TEXTS.map(lambda text: text * 60), st.integers(900, 2_000))
 @settings(deadline=None)
 def test_no_part_is_longer_than_the_limit(text: str, limit: int) -> None:
