@@ -56,6 +56,7 @@ async def _guarded(main: Coroutine[Any, Any, int], on_stop: Callable[[], None]) 
             on_stop()
             work.cancel()
 
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number)
     try:
@@ -67,3 +68,4 @@ async def _guarded(main: Coroutine[Any, Any, int], on_stop: Callable[[], None]) 
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+            signal.signal(number, before[number] or signal.SIG_DFL)
