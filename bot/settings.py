@@ -49,6 +49,9 @@ class GitHub(Section, frozen=True):
     private_key: Annotated[str, Meta(description="App private key, PEM (secret)")] = ""
     token: Annotated[str, Meta(description="Personal access token (secret)")] = ""
     webhook_secrets: Annotated[tuple[str, ...], Meta(description="Webhook secrets, newest first (secret)")] = ()
+    write_gap: Annotated[
+        float, Meta(ge=0, le=60, description="Seconds between writes that notify people, on average; GitHub advises 1")
+    ] = 1.0
 
 
 class GitLab(Section, frozen=True):

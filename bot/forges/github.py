@@ -47,7 +47,6 @@ COMMENT_PAGES: Final = 10  # newest pages searched for a marker
 ADDRESS_LIFE: Final = 300.0  # seconds for which a verified path is believed
 GONE: Final = (NOT_FOUND, MOVED)
 NOTIFYING: Final = ("/comments", "/pulls")  # POSTs that send people mail
-PACE: Final = Pace()
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,14 @@ class GitHub:
     manners: Final = Manners(takes_bare=True, change_word="pull request")
 
     def __init__(
-        self, table: Table, *, client: httpx.AsyncClient | None = None, clock: Clock = time.time, pace: Pace = PACE
+        self,
+        table: Table,
+        *,
+        client: httpx.AsyncClient | None = None,
+        clock: Clock = time.time,
+        pace: Pace | None = None,
     ) -> None:
+        pace = pace or Pace(write_gap=table.write_gap)
         self._client = client or httpx.AsyncClient(timeout=httpx.Timeout(30.0, connect=10.0))
         self._owns_client = client is None
         self._transport = Transport(self._client, table.api_url, pace=pace, clock=clock)

@@ -46,7 +46,7 @@ def toml(tables: dict[str, dict[str, Any]]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_value(each) for each in value) + "]"
-    if isinstance(value, bool | int):
+    if isinstance(value, bool | int | float):
         return str(value).lower()
     return '"""' + str(value) + '"""' if "\n" in str(value) else f'"{value}"'
 

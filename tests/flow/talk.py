@@ -23,7 +23,13 @@ def chat_tables(github: GitHubSimulator, models: ModelServer, token: str = "", *
     table = github.table(token=token, secrets=(SECRET,))
     login = {"token": token} if token else {"app_id": table.app_id, "private_key": table.private_key}
     return {
-        "github": {"api_url": table.api_url, "web_url": table.web_url, "webhook_secrets": [SECRET], **login},
+        "github": {
+            "api_url": table.api_url,
+            "web_url": table.web_url,
+            "webhook_secrets": [SECRET],
+            "write_gap": 0,
+            **login,
+        },
         "endpoints.box": {"base_url": f"{models.url}/v1", "api_key": models.key},
         "profile": dict.fromkeys(PHASES, "box:any-model"),
         **more,

@@ -28,6 +28,7 @@ def tables(github: GitHubSimulator, models: ModelServer) -> dict:
             "app_id": app.app_id,
             "private_key": app.private_key,
             "webhook_secrets": ["retired", SECRET],
+            "write_gap": 0,
         },
         "providers.claude": {"base_url": models.url, "api_key": models.key},
         "profile": PROFILE,

@@ -14,6 +14,7 @@ from bot.forges.github_transport import Pace
 from bot.forges.protocol import Forge, Role, StatusState
 from bot.model.errors import GatewrightError, Unavailable
 from bot.model.event import AccountKind, Actor
+from bot.settings import GitHub as Table
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.github.people import Person
 
@@ -326,3 +327,9 @@ async def test_a_comment_whose_answer_is_lost_is_not_repeated(github: GitHubSimu
     assert caught.value.code == "GW-FORGE-UNAVAILABLE"
     assert len(mira.repo.issues[number].comments) == 1
     assert await forge.find_comment(repo, number, "<!-- gw:9 -->") == mira.repo.issues[number].comments[0].id
+
+
+def test_the_settings_say_how_far_apart_writes_are() -> None:
+    """GitHub advises a second; an Enterprise server without limits need not wait."""
+    assert GitHub(Table(write_gap=0.0))._pace.write_gap == 0.0
+    assert GitHub(Table())._pace.write_gap == 1.0
