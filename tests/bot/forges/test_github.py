@@ -331,5 +331,5 @@ async def test_a_comment_whose_answer_is_lost_is_not_repeated(github: GitHubSimu
 
 def test_the_settings_say_how_far_apart_writes_are() -> None:
     """GitHub advises a second; an Enterprise server without limits need not wait."""
-    assert GitHub(Table(write_gap=0.0))._pace.write_gap == 0.0
-    assert GitHub(Table())._pace.write_gap == 1.0
+    assert GitHub(Table(token="t", write_gap=0.0))._pace.write_gap == 0.0
+    assert GitHub(Table(token="t"))._pace.write_gap == 1.0
