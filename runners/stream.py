@@ -70,7 +70,6 @@ class Recorder:
         self._sending = asyncio.Lock()
         self._sender: asyncio.Task[None] | None = None
         self._open: dict[tuple[str, int], None] = {}
-        self._calls = 0
         self._usage = Usage()
         self._is_closed = False
         self.on_lost: Callable[[Exception], None] = _ignore
@@ -79,11 +78,6 @@ class Recorder:
     def usage(self) -> Usage:
         """Sum what the model calls that ended have used."""
         return self._usage
-
-    def next_call(self) -> int:
-        """Number a call of this attempt's own."""
-        self._calls += 1
-        return self._calls
 
     def record(
         self, kind: str, data: Mapping[str, Any], *, outcome: str = "ok", blobs: Mapping[str, bytes] | None = None

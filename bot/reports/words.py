@@ -13,7 +13,6 @@ from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
 from bot.model.evidence import Met, Plan, QaReport, Spec
 from bot.model.manners import Manners
-from bot.model.qa_document import render_qa
 from bot.model.task import Gate, Task
 from bot.model.verbs import CATALOGUE
 from bot.reports.marker import marker
@@ -188,10 +187,6 @@ class Words(msgspec.Struct, frozen=True):
             digest=digest[:SHOWN],
             subject=subject,
         )
-
-    def qa_report(self, report: QaReport, spec: Spec) -> str:
-        """Write qa.md."""
-        return render_qa(report, spec)
 
     def _write(self, template: str, task: Task | None, kind: str, purpose_rev: int | str, /, **values: Any) -> str:
         body = render(

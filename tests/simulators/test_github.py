@@ -286,12 +286,12 @@ def test_check_runs_are_for_apps(github: GitHubSimulator, mira: Person) -> None:
 def test_the_rest_of_the_api_keeps_the_contract(github: GitHubSimulator, mira: Person) -> None:
     """Every operation that no other test needs answers as published (held by the fixture)."""
     number = mira.opens_issue("a", labels=("gatewright",))
-    sha = mira.commits("work", {"d/e.txt": "1"})
+    sha = mira.commits("topic", {"d/e.txt": "1"})
     here = "/repos/octo/shop"
     with client(github, mira.makes_token().value) as holder:
-        pull = holder.post(f"{here}/pulls", json={"title": "t", "head": "work", "base": "main"}).json()["number"]
+        pull = holder.post(f"{here}/pulls", json={"title": "t", "head": "topic", "base": "main"}).json()["number"]
         holder.post(f"{here}/statuses/{sha}", json={"state": "failure", "context": "c"})
-        assert holder.get(f"{here}/commits/work/status").json()["state"] == "failure"
+        assert holder.get(f"{here}/commits/topic/status").json()["state"] == "failure"
         assert holder.post(f"{here}/git/refs", json={"ref": "refs/heads/x", "sha": sha}).status_code == 201
         main = github.hosting.branch(mira.repo, "main")
         assert holder.patch(f"{here}/git/refs/heads/x", json={"sha": main}).status_code == 422
@@ -306,13 +306,13 @@ def test_the_rest_of_the_api_keeps_the_contract(github: GitHubSimulator, mira: P
         assert holder.delete(f"{here}/issues/{number}/reactions/{reaction.json()['id']}").status_code == 204
         assert holder.put(f"{here}/issues/{number}/lock", json={"lock_reason": "spam"}).status_code == 204
         assert holder.patch(f"{here}/issues/{number}", json={"state": "closed"}).json()["state"] == "closed"
-        assert holder.get(f"{here}/contents/d", params={"ref": "work"}).json()[0]["path"] == "d/e.txt"
+        assert holder.get(f"{here}/contents/d", params={"ref": "topic"}).json()[0]["path"] == "d/e.txt"
         assert holder.get(f"{here}/collaborators/mira").status_code == 204
         for path in (
             "/user",
             "/users/octo",
             "/rate_limit",
-            f"{here}/branches/work",
+            f"{here}/branches/topic",
             f"{here}/commits/{sha}",
             f"{here}/git/matching-refs/heads",
             f"{here}/issues",

@@ -350,7 +350,3 @@ def test_a_block_lists_the_ways_out():
     assert "Spent: 1.12 USD, 20 min." in body
     assert "```\nlast line\n```" in body
     assert "`/cancel`" in words().blocked(task(State.BLOCKED), Problem("GW-X", "it failed"), now_ms=T0)
-
-
-def test_qa_md_is_the_evidence_document():
-    assert words().qa_report(report(), SPEC).startswith("# QA report, round 1: passed\n")
