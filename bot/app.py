@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from bot.forges.github_delivery import GitHubDelivery
 from bot.forges.gitlab_delivery import GitLabDelivery
 from bot.inbox import Inbox
 from bot.model.errors import UsageError
+from bot.project_secrets import check_projects, own_secrets
 from bot.settings import GitHub, GitLab, Settings
 from bot.web.body import BodyReader, Limits
 from bot.web.health import Readiness, healthz
@@ -44,7 +45,11 @@ def create_app(settings: Settings, redis: Redis | None = None, *, limits: Limits
     readiness = Readiness(client, allow_volatile=settings.redis.allow_volatile)
     routes = [
         *(
-            Route(f"/webhooks/{scheme.forge}", Webhook(scheme, host=host, inbox=inbox, reader=reader), methods=["POST"])
+            Route(
+                f"/webhooks/{scheme.forge}",
+                Webhook(scheme, host=host, inbox=inbox, reader=reader, own=own_schemes(settings, scheme.forge)),
+                methods=["POST"],
+            )
             for scheme, host in schemes(settings)
         ),
         Route("/healthz", healthz, methods=["GET"]),
@@ -58,8 +63,21 @@ def schemes(settings: Settings) -> Iterator[tuple[Scheme, str]]:
     github, gitlab = settings.github, settings.gitlab
     yield GitHubDelivery(github.webhook_secrets), urlsplit(github.web_url).hostname or ""
     proof = GitLabDelivery(gitlab.webhook_tokens, gitlab.signing_secrets, require_signing=gitlab.require_signing)
-    if gitlab.token or proof.is_armed:
+    if gitlab.token or proof.is_armed or own_schemes(settings, "gitlab"):
         yield proof, urlsplit(gitlab.url).hostname or ""
+
+
+def own_schemes(settings: Settings, forge: str) -> Mapping[int, Scheme]:
+    """Make the schemes of repositories with webhook secrets of their own, by repository id."""
+    signed = settings.gitlab.require_signing
+    found: dict[int, Scheme] = {}
+    for each in own_secrets(settings):
+        if each.forge == forge == "github":
+            found[each.id] = GitHubDelivery(each.table.webhook_secrets)
+        elif each.forge == forge:
+            table = each.table
+            found[each.id] = GitLabDelivery(table.webhook_tokens, table.signing_secrets, require_signing=signed)
+    return found
 
 
 def connect(settings: Settings) -> Redis:
@@ -103,29 +121,35 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
 
 def check_all(settings: Settings) -> None:
     """Raise where a forge is configured and its deliveries could not be told from anybody's."""
-    check(settings.github)
-    check_gitlab(settings.gitlab)
+    own = own_secrets(settings)
+    check(settings.github, has_own=any(each.forge == "github" for each in own))
+    check_gitlab(settings.gitlab, has_own=any(each.forge == "gitlab" for each in own))
+    check_projects(settings)
+    for forge in ("github", "gitlab"):
+        if not all(scheme.is_armed for scheme in own_schemes(settings, forge).values()):
+            fix = "set signing_secrets in every table of [projects] on GitLab, or require_signing = false"
+            raise UsageError("GW-WEB-NO-SECRET", "A project's deliveries must be signed, and no key is known.", fix=fix)
 
 
-def check(github: GitHub) -> None:
-    """Raise where GitHub is configured and its deliveries could not be told from anybody's."""
+def check(github: GitHub, *, has_own: bool = False) -> None:
+    """Raise where GitHub is configured and its deliveries could not be told; `has_own`: repositories have secrets."""
     if any(not secret.strip() for secret in github.webhook_secrets):
         raise UsageError("GW-WEB-EMPTY-SECRET", "A webhook secret is empty.", fix="see [github] webhook_secrets")
-    if (github.app_id or github.token) and not github.webhook_secrets:
+    if (github.app_id or github.token) and not github.webhook_secrets and not has_own:
         fix = "set [github] webhook_secrets, and the same secret in the webhook's settings on GitHub"
         raise _open("GitHub", fix)
 
 
-def check_gitlab(gitlab: GitLab) -> None:
-    """Raise where GitLab is configured and its deliveries could not be told from anybody's."""
+def check_gitlab(gitlab: GitLab, *, has_own: bool = False) -> None:
+    """Raise where GitLab is configured and its deliveries could not be told; `has_own`: projects have secrets."""
     if any(not secret.strip() for secret in (*gitlab.webhook_tokens, *gitlab.signing_secrets)):
         fix = "see [gitlab] webhook_tokens and signing_secrets"
         raise UsageError("GW-WEB-EMPTY-SECRET", "A webhook secret is empty.", fix=fix)
     proof = GitLabDelivery(gitlab.webhook_tokens, gitlab.signing_secrets, require_signing=gitlab.require_signing)
-    if gitlab.require_signing and not gitlab.signing_secrets:
+    if gitlab.require_signing and not gitlab.signing_secrets and not has_own:
         fix = "set [gitlab] signing_secrets, or require_signing = false"
         raise UsageError("GW-WEB-NO-SECRET", "GitLab's deliveries must be signed, and no key is known.", fix=fix)
-    if gitlab.token and not proof.is_armed:
+    if gitlab.token and not proof.is_armed and not has_own:
         fix = "set [gitlab] webhook_tokens or signing_secrets, and the same in the webhook's settings on GitLab"
         raise _open("GitLab", fix)
 

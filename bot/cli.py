@@ -21,7 +21,16 @@ audit = typer.Typer(help="Check and read evidence.", **PLAIN)
 sandbox = typer.Typer(help="Try the jail that agents get.", **PLAIN)
 models = typer.Typer(help="See where model strings lead.", **PLAIN)
 config = typer.Typer(help="See and check settings.", **PLAIN)
-for _name, _group in {"tasks": tasks, "audit": audit, "sandbox": sandbox, "models": models, "config": config}.items():
+policy = typer.Typer(help="See who may decide what, and why a gate stands where it does.", **PLAIN)
+GROUPS: Final = {
+    "tasks": tasks,
+    "policy": policy,
+    "audit": audit,
+    "sandbox": sandbox,
+    "models": models,
+    "config": config,
+}
+for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 
 TARGETS: Final = {
@@ -34,6 +43,11 @@ TARGETS: Final = {
     "work": "runners.worker:work",
     "tasks.list": "bot.terminal.listing:show_all",
     "tasks.show": "bot.terminal.listing:show_one",
+    "pause": "bot.terminal.brakes:pause",
+    "resume": "bot.terminal.brakes:resume",
+    "brakes": "bot.terminal.brakes:show",
+    "policy.show": "bot.terminal.policy:show",
+    "policy.explain": "bot.terminal.policy:explain",
     "audit.verify": "bot.audit.command:verify",
     "audit.show": "bot.audit.command:show",
     "sandbox.probe": "runners.workspace.probe:why_not",
@@ -48,6 +62,9 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file; el
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Model = Annotated[str, typer.Option("--model", help="Model string for all phases, such as sonnet.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve every gate by itself.")]
+Which = Annotated[str, typer.Argument(help="One task, by its id.")]
+Repository = Annotated[str, typer.Option("--repo", help="All tasks of a repository: its path, folder or key.")]
+All = Annotated[bool, typer.Option("--all", help="Everything that this instance does.")]
 TaskId = Annotated[str, typer.Argument(help="Task id, such as 42-k7f3qd.")]
 
 
@@ -136,6 +153,30 @@ def work(
 
 
 @app.command()
+def pause(
+    task: Which = "",
+    repo: Repository = "",
+    everything: All = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for those who find it paused.")] = "",
+    config: Config = None,
+) -> None:
+    """Start nothing new in a task, a repository or the whole instance, until `resume`; what runs ends its step."""
+    raise typer.Exit(target("pause")(task=task, repo=repo, everything=everything, reason=reason, config=config))
+
+
+@app.command()
+def resume(task: Which = "", repo: Repository = "", everything: All = False, config: Config = None) -> None:
+    """Go on with what `pause` held back."""
+    raise typer.Exit(target("resume")(task=task, repo=repo, everything=everything, config=config))
+
+
+@app.command()
+def brakes(config: Config = None, as_json: Json = False) -> None:
+    """List what is paused from here, by whom and why."""
+    raise typer.Exit(target("brakes")(config, as_json=as_json))
+
+
+@app.command()
 def doctor(
     project: Annotated[str, typer.Option("--project", help="Project on GitLab to check: our role, webhooks.")] = "",
     self_test: Annotated[
@@ -192,6 +233,26 @@ def tasks_cancel(task: TaskId, config: Config = None) -> None:
 def tasks_resume(task: TaskId, config: Config = None) -> None:
     """Go on with a local task where it was interrupted."""
     raise typer.Exit(target("approve")(task, "", config))
+
+
+@policy.command("show")
+def policy_show(
+    preset: Annotated[str, typer.Option("--preset", help="Show team or regulated, not the settings.")] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print the server's policy, and where each value comes from."""
+    raise typer.Exit(target("policy.show")(config, preset_name=preset, as_json=as_json))
+
+
+@policy.command("explain")
+def policy_explain(
+    task: Annotated[str, typer.Option("--task", help="Task id, such as 42-k7f3qd.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Say for each gate of a task which rules are met, which are not, why, and which file asks for them."""
+    raise typer.Exit(target("policy.explain")(task, config, as_json=as_json))
 
 
 @audit.command("verify")

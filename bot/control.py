@@ -123,12 +123,15 @@ class Control:
         """Carry one event through to a converged task."""
         task = await self.index.find(event.repo, event.number, is_change=event.on_change)
         if event.kind is EventKind.LABELED:
-            if event.label.lower() != self.desk.settings.trigger.label.lower():
-                return
-            if task is not None:
-                await answer_repeat(self.desk, task, event)
-            else:
+            label, trigger = event.label.lower(), self.desk.settings.trigger
+            if label == trigger.label.lower() and task is None:
                 task = await open_task(self.desk, self.index, event)
+            elif label == trigger.label.lower() and task is not None:
+                await answer_repeat(self.desk, task, event)
+            elif label == trigger.pause_label.lower() and task is not None:
+                await self._hear(task, event)
+            else:
+                return
         elif task is not None:
             await self._hear(task, event)
         if task is not None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of every table."""
+from bot.model.policy import Policy
+from bot.model.section import Section
+from bot.model.team import Team
 
 
 class Server(Section, frozen=True):
@@ -38,6 +37,9 @@ class Trigger(Section, frozen=True):
     label: Annotated[str, Meta(description="Issue label that opens a task")] = "gatewright"
     bot_name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,38}$", description="Name in commands")] = "gatewright"
     command_style: Annotated[Literal["bare", "named"], Meta(description="Form shown on GitHub")] = "bare"
+    pause_label: Annotated[
+        str, Meta(min_length=1, description="Issue label that holds a task for as long as it is set")
+    ] = "gatewright-paused"
 
 
 class GitHub(Section, frozen=True):
@@ -66,6 +68,19 @@ class GitLab(Section, frozen=True):
     signing_secrets: Annotated[tuple[str, ...], Meta(description="Webhook signing tokens, whsec_... (secret)")] = ()
     require_signing: Annotated[bool, Meta(description="Refuse deliveries that are not signed")] = False
     ca_file: Annotated[str, Meta(description="PEM file of its certificate authority, beside [network] ca_file")] = ""
+
+
+class Project(Section, frozen=True):
+    """Webhook secrets of one repository, named "host/id", or "host/path" with `id`: its deliveries need one of them."""
+
+    id: Annotated[
+        int, Meta(ge=0, lt=2**53, description="The repository's number on its forge; 0 where the name ends in it")
+    ] = 0
+    webhook_secrets: Annotated[tuple[str, ...], Meta(description="GitHub: webhook secrets (secret)")] = ()
+    webhook_tokens: Annotated[tuple[str, ...], Meta(description="GitLab: webhook secret tokens (secret)")] = ()
+    signing_secrets: Annotated[
+        tuple[str, ...], Meta(description="GitLab: webhook signing tokens, whsec_... (secret)")
+    ] = ()
 
 
 class Network(Section, frozen=True):
@@ -103,19 +118,6 @@ class ProviderTable(Section, frozen=True):
     auth_token: Annotated[str, Meta(description="OAuth bearer token instead of a key (secret)")] = ""
     enabled: Annotated[bool, Meta(description="Whether this provider may be used")] = True
     prices: Annotated[dict[str, Price], Meta(description="Model name -> price")] = {}
-
-
-class Policy(Section, frozen=True):
-    """Who may decide what."""
-
-    min_role: Annotated[
-        Literal["write", "maintain", "admin"], Meta(description="Weakest role whose commands count")
-    ] = "write"
-    gate_days: Annotated[int, Meta(ge=1, le=365, description="Days a gate stays open")] = 14
-    native_approval: Annotated[
-        bool, Meta(description="A review or a native merge-request approval is an approval of the change gate")
-    ] = True
-    confidential_issues: Annotated[bool, Meta(description="Work on issues that not everybody may see")] = False
 
 
 class Budget(Section, frozen=True):
@@ -170,6 +172,8 @@ class Settings(Section, frozen=True):
     trigger: Trigger = Trigger()
     github: GitHub = GitHub()
     gitlab: GitLab = GitLab()
+    projects: dict[str, Project] = {}
+    teams: dict[str, Team] = {}
     network: Network = Network()
     profile: ProfileTable = ProfileTable()
     providers: dict[str, ProviderTable] = {}

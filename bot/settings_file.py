@@ -13,11 +13,14 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 
 from bot.model.errors import UsageError
-from bot.settings import Section, Settings
+from bot.model.section import Section
+from bot.policy.presets import fill, problems
+from bot.settings import Settings
 
 PREFIX: Final = "GATEWRIGHT_"
 NOT_KEYS: Final = frozenset({"GATEWRIGHT_CONFIG", "GATEWRIGHT_TEST_DATA", "GATEWRIGHT_HANDOVER_FD"})
 FILE: Final = "_file"
+LOCKED: Final = ("policy", "sandbox", "audit")  # under `regulated` only the file says these
 SECRET: Final = "(secret)"  # noqa: S105 - the mark in a description, not a secret
 
 Table = dict[str, Any]
@@ -31,9 +34,23 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     table = _read(path) if path else {}
     where = str(path) if path else "the environment"
     _check(table, Settings, (), where)
+    before = _is_regulated(table)
     _overlay(table, env)
     _check(table, Settings, (), "the environment")
+    _lock(env, before=before, after=_is_regulated(table))
     _secrets(table, Settings, (), path.parent if path else Path())
+    if isinstance(said := table.get("policy", {}), dict):
+        table["policy"] = fill(said)
+    settings = _converted(table, where)
+    if found := problems(settings.policy):
+        raise UsageError(
+            "GW-POLICY-SETTINGS", f"nobody could keep the policy (in {where})", why="\n".join(found),
+            fix="mend these keys; `gatewright policy show --preset NAME` shows what a preset fills in",
+        )  # fmt: skip
+    return settings
+
+
+def _converted(table: Table, where: str) -> Settings:
     try:
         return msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
@@ -102,11 +119,8 @@ def _read(path: Path) -> Table:
 
 def _overlay(table: Table, env: Mapping[str, str]) -> None:
     """Let the environment win: `GATEWRIGHT_GITHUB__TOKEN=...`, lists and numbers as TOML writes them."""
-    for name, value in sorted(env.items()):
-        if not name.startswith(PREFIX) or name in NOT_KEYS or "__" not in name:
-            continue
-        *path, key = name.removeprefix(PREFIX).lower().split("__")
-        place = table
+    for name, (*path, key) in _names(env):
+        value, place = env[name], table
         for part in path:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
@@ -114,6 +128,35 @@ def _overlay(table: Table, env: Mapping[str, str]) -> None:
         # One of a secret and its file wins: the environment's.
         place.pop(key.removesuffix(FILE) if key.endswith(FILE) else key + FILE, None)
         place[key] = _value(value, is_text=_kind_at((*path, key)) is str)
+
+
+def _names(env: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """List the variables that are settings, each with the path of its key."""
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in NOT_KEYS and "__" in name:
+            yield name, name.removeprefix(PREFIX).lower().split("__")
+
+
+def _is_regulated(table: Table) -> bool:
+    policy = table.get("policy")
+    return isinstance(policy, dict) and policy.get("preset") == "regulated"
+
+
+def _lock(env: Mapping[str, str], *, before: bool, after: bool) -> None:
+    """Refuse variables that say something else than a regulated file; to ask for `regulated` is no weakening."""
+    if not before and not after:
+        return
+    for name, path in _names(env):
+        if path[0] in LOCKED and not (path == ["policy", "preset"] and after):
+            raise UsageError(
+                "GW-SETTINGS-LOCKED", f"{name} may not change what is regulated",
+                why=f'with policy.preset = "regulated" only the settings file says {_listed(LOCKED)}',
+                fix="take the variable out of the environment, and set the key in the file where it is right",
+            )  # fmt: skip
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"[{name}]" for name in names)
 
 
 def _kind_at(path: Sequence[str]) -> Any:
@@ -141,12 +184,13 @@ def _value(text: str, *, is_text: bool) -> Any:
 
 
 def fields(shape: type[Section]) -> Iterator[tuple[str, Any, str]]:
-    """List the keys of a table: name, type without its notes, description."""
+    """List the keys of a table: name, type without its notes, description; a table's is what its class says."""
     hints = get_type_hints(shape, include_extras=True)
     for field in msgspec.structs.fields(shape):
         kind, *notes = get_args(hints[field.name]) if _is_annotated(hints[field.name]) else (hints[field.name],)
         text = next((n.description for n in notes if isinstance(n, msgspec.Meta) and n.description), "")
-        yield field.name, kind, text
+        inner = section_of(kind) or listed_of(kind)
+        yield field.name, kind, text or (inner.__doc__ or "" if inner else "")
 
 
 def _is_annotated(kind: Any) -> bool:
@@ -159,6 +203,12 @@ def section_of(kind: Any) -> type[Section] | None:
         return kind
     args = get_args(kind)
     return section_of(args[1]) if len(args) == 2 else None
+
+
+def listed_of(kind: Any) -> type[Section] | None:
+    """Name the table behind a list of tables."""
+    args = get_args(kind)
+    return section_of(args[0]) if len(args) == 2 and args[1] is Ellipsis else None
 
 
 def _check(table: Table, shape: type[Section], path: tuple[str, ...], where: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
 import msgspec
 
-from bot.settings import Section, Settings
-from bot.settings_file import FILE, SECRET, fields, section_of
+from bot.model.section import Section
+from bot.settings import Settings
+from bot.settings_file import FILE, SECRET, fields, listed_of, section_of
 
 MASK: Final = "***"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -25,6 +26,11 @@ Gatewright reads `gatewright.toml` (`--config`, or `GATEWRIGHT_CONFIG`). Every k
 `key_file = "path"` instead of `key`, relative to the settings file. An unknown key is an error that names the nearest
 known one. `gatewright config show` prints what is in force, `gatewright config check` checks a file,
 `gatewright config schema` prints the JSON schema for editors. A commented example is `config/gatewright.example.toml`.
+
+`policy.preset` names what unset keys of `[policy]` come from: `config/team.toml` or `config/regulated.toml`, whose
+comments say why. `gatewright policy show` prints the policy in force and the origin of each value. With `regulated` in
+force, the environment changes nothing in `[policy]`, `[sandbox]` and `[audit]`. A `[policy]` table in the repository's
+`.gatewright.toml` takes the same keys; it only ever makes things stricter, and what would not is refused by name.
 """
 
 
@@ -61,25 +67,71 @@ def page() -> str:
     parts = [HEAD]
     for name, kind, _ in fields(Settings):
         inner = section_of(kind)
-        if inner is None:
-            continue
-        title = f"[{name}]" if inner is kind else f"[{name}.<name>]"
-        parts.append(f"## `{title}`\n\n{(inner.__doc__ or '').strip()}\n")
-        parts.append("\n".join(_rows(inner)) + "\n")
+        if inner is not None:
+            parts += _tables(name if inner is kind else f"{name}.<name>", inner, {}, "##")
     return "\n".join(parts)
 
 
-def _rows(shape: type[Section]) -> Iterator[str]:
-    defaults = msgspec.to_builtins(shape())
+def _tables(path: str, shape: type[Section], held: Mapping[str, Any], level: str) -> Iterator[str]:
+    """Describe a table and those within it; `held` is what it has by default where that is not what its class says."""
+    title = f"[[{path}]]" if level.endswith("[") else f"[{path}]"
+    yield f"{level.rstrip('[')} `{title}`\n\n{(shape.__doc__ or '').strip()}\n"
+    values = {**_defaults(shape), **held}
+    yield "\n".join(_rows(shape, values)) + "\n"
+    below = "#" + level.rstrip("[")
+    for name, kind, _ in fields(shape):
+        inner, each = section_of(kind), listed_of(kind)
+        if inner is kind and inner is not None:
+            yield from _tables(f"{path}.{name}", inner, values[name], below)
+        elif inner is not None:
+            yield from _tables(f"{path}.{name}.<name>", inner, {}, below)
+        elif each is not None:
+            yield from _tables(f"{path}.{name}", each, {}, below + "[")
+
+
+def _defaults(shape: type[Section]) -> dict[str, Any]:
+    """Find the default of each key; None stands for a key that has to be given."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(shape):
+        if field.default_factory is not msgspec.NODEFAULT:
+            found[field.name] = msgspec.to_builtins(field.default_factory())
+        else:
+            found[field.name] = None if field.default is msgspec.NODEFAULT else msgspec.to_builtins(field.default)
+    return found
+
+
+def _rows(shape: type[Section], values: Mapping[str, Any]) -> Iterator[str]:
     yield "| key | default | meaning |"
     yield "|:--|:--|:--|"
+    required = {field.name for field in msgspec.structs.fields(shape) if field.required}
     for name, kind, text in fields(shape):
-        choices = [str(each) for each in get_args(kind) if isinstance(each, str)]
+        choices = [str(each) for each in get_args(_inmost(kind)) if isinstance(each, str)]
         meaning = text or f"Model string of the phase `{name}`"
         meaning = meaning.replace(SECRET, "*(secret)*")
         if choices:
             meaning += ": " + ", ".join(f"`{each}`" for each in choices)
-        yield f"| `{name}` | `{json.dumps(defaults[name])}` | {meaning} |"
+        default = f"`{json.dumps(values[name])}`"
+        if name in required:
+            default = "required"
+        elif section_of(kind) is kind:
+            default = "a table, below"
+        yield f"| `{name}` | {default} | {meaning} |"
+
+
+def _inmost(kind: Any) -> Any:
+    """Find what a table or a list holds, where that is one of some words."""
+    args = [each for each in get_args(kind) if each is not Ellipsis]
+    return args[-1] if args and get_args(args[-1]) and section_of(kind) is None else kind
+
+
+def spelled(value: Any) -> str:
+    """Write a value as TOML does on one line."""
+    if isinstance(value, dict):
+        held = ", ".join(f"{_key(key)} = {spelled(each)}" for key, each in value.items())
+        return f"{{ {held} }}" if held else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(spelled(each) for each in value)}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _masked(table: dict[str, Any], shape: type[Section]) -> dict[str, Any]:
@@ -106,7 +158,7 @@ def _lines(path: str, table: dict[str, Any]) -> Iterator[str]:
     if plain:
         yield f"[{path}]"
         for key, value in plain.items():
-            yield f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}"
+            yield f"{_key(key)} = {spelled(value)}"
         yield ""
     for key, value in table.items():
         if isinstance(value, dict) and value:

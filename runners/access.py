@@ -30,11 +30,12 @@ class Signer(Protocol):
 class Access:
     """The credentials of one attempt; each is asked for anew, used once and never kept."""
 
-    def __init__(self, redis: Redis, names: Names, signer: Signer, forge: ForgeKind) -> None:
+    def __init__(self, redis: Redis, names: Names, signer: Signer, forge: ForgeKind, policy: str) -> None:
         self._redis = redis
         self._names = names
         self._signer = signer
         self._forge = forge
+        self._policy = policy  # digest of this worker's [policy]
         self._asked = 0
 
     async def get(self, *, write: bool) -> GitAccess | None:
@@ -46,7 +47,8 @@ class Access:
         knock = self._names.knock(number)
         opener = Opener()
         public = opener.public.hex()
-        ask = Ask(public, write, self._signer.sign(message(knock, public, write=write)).hex())
+        said = message(knock, public, write=write, policy=self._policy)
+        ask = Ask(public, write, self._policy, self._signer.sign(said).hex())
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(self._names.ask(number), msgspec.json.encode(ask), ex=ACCESS_SECONDS)
             pipe.lpush(WAKE, knock)
@@ -66,6 +68,6 @@ class Access:
         raise Unavailable(
             "GW-ACCESS-TIMEOUT",
             f"control gave no access to the repository within {ACCESS_SECONDS} s",
-            why="it is not running, does not know this runner's key, or the forge did not mint a token",
+            why="it is not running, does not know this runner's key, has another [policy], or got no token",
             fix="look at control's log, then `retry`",
         )

@@ -11,7 +11,7 @@ from bot.audit.blobs import Blobs
 from bot.audit.chain import ChainError, digest, walk
 from bot.model.documents import parse_plan, parse_spec, plan_json
 from bot.model.errors import GatewrightError
-from bot.model.evidence import QaReport
+from bot.model.evidence import Plan, QaReport
 from bot.model.order import Order
 from bot.model.qa_document import render_qa
 from bot.model.task import Step
@@ -35,6 +35,13 @@ async def journal(redis: Redis, names: Names, order: Order) -> tuple[bytes, ...]
     return tuple(lines)
 
 
+def plan(order: Order, blobs: Blobs) -> Plan:
+    """Read the approved plan; one without steps where there is none, which covers nothing."""
+    if order.spec is None or order.plan is None:
+        return Plan("", "", ())
+    return parse_plan(blobs.get(order.plan.commitment).decode(), parse_spec(blobs.get(order.spec.commitment).decode()))
+
+
 def documents(order: Order, blobs: Blobs, work: Sequence[Work]) -> dict[str, bytes]:
     """Gather the documents there are so far: spec, plan, QA report, trace."""
     if order.spec is None:
@@ -45,13 +52,13 @@ def documents(order: Order, blobs: Blobs, work: Sequence[Work]) -> dict[str, byt
         return found
     spec = parse_spec(spec_text.decode())
     plan_text = blobs.get(order.plan.commitment)
-    plan = parse_plan(plan_text.decode(), spec)
-    found |= {"plan.md": plan_text, "plan.json": plan_json(plan)}
+    written = parse_plan(plan_text.decode(), spec)
+    found |= {"plan.md": plan_text, "plan.json": plan_json(written)}
     report = msgspec.json.decode(blobs.get(order.verdict_blob), type=QaReport) if order.verdict_blob else None
     if report is not None:
         found["qa.md"] = render_qa(report, spec).encode()
     if order.head:
-        found["trace.json"] = trace(order.task, spec, plan, work, report)
+        found["trace.json"] = trace(order.task, spec, written, work, report)
     return found
 
 

@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from bot.audit.blobs import Blobs
 from bot.model.errors import Unavailable
 from bot.model.order import Order
 from bot.model.task import Step
 from runners.access import Access
 from runners.site import Site
+from runners.workspace.bundle import unpack
 from runners.workspace.files import open_root, passage
 from runners.workspace.git import Git
 from runners.workspace.mirror import Mirror
@@ -43,16 +45,19 @@ async def _worktree(mirror: Mirror, directory: Path, site: Site, order: Order) -
     """Stand on the last recorded commit of the work.
 
     Commits of an attempt that died before its push are in the worktree it left on this machine; from another machine
-    the branch, or else the base, is where work goes on.
+    the branch, or else the base, is where work goes on. Work that was held back comes out of its blob.
     """
     start = order.head or order.base_commit
     kept = await Worktree.open(mirror, directory, owner=site.user, identity=site.identity)
     if kept is not None and await _has(directory, start):
         await kept.reset(start)
         return kept
-    if order.step in WRITING and not await mirror.has(start):
+    if order.step in WRITING and not order.held_blob and not await mirror.has(start):
         start = await mirror.head(order.branch) or order.base_commit
     worktree = await Worktree.create(mirror, directory, order.base_commit, owner=site.user, identity=site.identity)
+    if order.held_blob and not await mirror.has(start):
+        held = Blobs(site.blobs).get(order.held_blob)
+        await unpack(Git(directory / "git"), held, base=order.base_commit, head=start)
     if start != order.base_commit:
         await worktree.reset(start)
     return worktree

@@ -53,8 +53,24 @@ async def carry_out(site: Site, names: Names) -> None:
 
 async def _perform(site: Site, order: Order, redis: Redis, names: Names, claim: str) -> None:
     recorder = Recorder(redis, names, Blobs(site.blobs), claim, secrets=site.secrets)
-    access = Access(redis, names, runner_key(site.data, site.settings.server.instance), order.repo.forge)
+    policy = site.settings.policy.sha256()
+    if policy != order.server_policy_sha256:
+        await _decline(order, recorder, policy)
+        return
+    access = Access(redis, names, runner_key(site.data, site.settings.server.instance), order.repo.forge, policy)
     await perform(Attempt(site, order, redis, names, claim, recorder, access))
+
+
+async def _decline(order: Order, recorder: Recorder, policy: str) -> None:
+    """End an attempt that control ordered under other rules than this worker has, in words for people."""
+    error = Refused(
+        "GW-POLICY-DIFFERS",
+        "control and the worker have different rules in [policy], so nothing was done",
+        why=f"control goes by {order.server_policy_sha256[:12]}, the worker by {policy[:12]}",
+        fix="give both the same gatewright.toml and environment, start both again, then `retry`",
+    )
+    await recorder.end({"step": order.step.value, "code": error.code}, outcome="fail", explanation=str(error))
+    await recorder.close()
 
 
 async def _ordered(redis: Redis, site: Site, names: Names) -> Order:

@@ -36,7 +36,9 @@ PHASES: Final[dict[Step, Phase]] = {
     Step.PUBLISH: publish.run,
     Step.ARCHIVE: archive.run,
 }
+WORKING: Final = WRITING | {Step.QA, Step.PUBLISH}  # steps that build on what stands on the branch
 SALVAGE_SECONDS: Final = 120.0
+AGAIN: Final = 0.2  # seconds before a task that did not stop is told again
 LOST: Final = "GW-ATTEMPT-LOST"  # control starts another attempt after this one without asking a person
 
 
@@ -92,8 +94,9 @@ class TimedOut(GatewrightError):
 async def perform(attempt: Attempt) -> None:
     """Carry out an order and report its end, whatever happens to it.
 
-    (1) Heartbeat and stop watch. (2) Mirror, fetch, worktree. (3) Archive the journal. (4) The step's phase. (5) Keep
-    what is there where the phase did not come to its end. (6) Report the end, last of all.
+    (1) Heartbeat and stop watch. (2) Mirror, fetch, worktree. (3) Archive the journal. (4) Look at what people pushed.
+    (5) The step's phase. (6) Keep what is there where the phase did not come to its end. (7) Report the end, last of
+    all.
     """
     order = attempt.order
     benches: list[Workbench] = []
@@ -102,7 +105,7 @@ async def perform(attempt: Attempt) -> None:
         attempt.recorder.on_lost = watched.end
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, watched.end, _shutdown())
         heart = asyncio.ensure_future(beat(attempt.redis, attempt.names, attempt.claim, watched.end))  # (1)
-        opened.push_async_callback(_stopped, heart)
+        opened.push_async_callback(stopped, heart)
         opened.push_async_callback(attempt.recorder.close)
         clock = asyncio.get_running_loop().call_later(order.wall_seconds, watched.end, _too_long(order.wall_seconds))
         opened.callback(clock.cancel)
@@ -110,13 +113,16 @@ async def perform(attempt: Attempt) -> None:
             ending = await _ending(watched)
             for bench in benches:
                 ending = await _settled(bench, ending)
-            await _report(attempt, ending)  # (6)
+            await _report(attempt, ending)  # (7)
         except Superseded as error:
             structlog.get_logger().info("attempt.superseded", task=order.task, attempt=order.attempt, why=error.what)
 
 
-async def _stopped(task: asyncio.Task[None]) -> None:
-    task.cancel()
+async def stopped(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it is over: a Redis client that is cancelled as its answer arrives can lose that."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=AGAIN)
     await asyncio.gather(task, return_exceptions=True)
 
 
@@ -124,12 +130,14 @@ async def _work(attempt: Attempt, opened: AsyncExitStack, benches: list[Workbenc
     site, order = attempt.site, attempt.order
     mirror, worktree = await opened.enter_async_context(standing(site, order, attempt.access))  # (2)
     journal = await evidence.journal(attempt.redis, attempt.names, order)
-    bench = Workbench(site, order, attempt.recorder, attempt.access, worktree, objects=mirror.objects, journal=journal)
+    bench = Workbench(site, order, attempt.recorder, attempt.access, worktree, mirror=mirror, journal=journal)
     opened.push_async_callback(bench.close)
     benches.append(bench)
     if order.spec is not None and order.step is not Step.ARCHIVE:  # (3) before that no gate has been passed
         await bench.archive()
-    return await PHASES[order.step](bench)  # (4)
+    if order.step in WORKING:
+        await bench.examine()  # (4)
+    return await PHASES[order.step](bench)  # (5)
 
 
 async def _ending(watched: Watched) -> Ending:
@@ -158,7 +166,7 @@ async def _ending(watched: Watched) -> Ending:
 async def _settled(bench: Workbench, ending: Ending) -> Ending:
     """Keep what an unfinished attempt leaves, and close the door to the model, before the end is reported."""
     if ending.outcome != "ok" and bench.order.step in WRITING:
-        ending = await _salvaged(bench, ending)  # (5)
+        ending = await _salvaged(bench, ending)  # (6)
     try:
         await bench.close()
     except GatewrightError as error:

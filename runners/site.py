@@ -59,6 +59,8 @@ class Site:
         github, gitlab = self.settings.github, self.settings.gitlab
         found += [github.token, github.private_key, *github.webhook_secrets]
         found += [gitlab.token, gitlab.push_token, *gitlab.webhook_tokens, *gitlab.signing_secrets]
+        for own in self.settings.projects.values():
+            found += [*own.webhook_secrets, *own.webhook_tokens, *own.signing_secrets]
         found += [self.settings.network.proxy] if "@" in self.settings.network.proxy else []
         return tuple(filter(None, found))
 

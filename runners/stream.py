@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -21,7 +21,9 @@ from runners.names import WAKE, Names
 LINGER: Final = 0.02  # seconds for which entries gather before they are sent together
 PATIENCE: Final = 60.0  # seconds Redis may be away before the attempt gives up
 BATCH: Final = 200
-MILESTONES: Final = frozenset({"spec.set", "plan.set", "progress", "qa.verdict", "pushed", "attempt.ended"})
+MILESTONES: Final = frozenset(
+    {"spec.set", "plan.set", "progress", "qa.verdict", "pushed", "work.held", "attempt.ended"}
+)
 
 # One call checks the fence and appends: between a check and a write of their own, another attempt could take over.
 # Ids are given by us (`n-0`), so a batch that is sent again after a broken connection is not appended twice.
@@ -80,9 +82,18 @@ class Recorder:
         return self._usage
 
     def record(
-        self, kind: str, data: Mapping[str, Any], *, outcome: str = "ok", blobs: Mapping[str, bytes] | None = None
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        outcome: str = "ok",
+        blobs: Mapping[str, bytes] | None = None,
+        stored: Mapping[str, tuple[str, int]] | None = None,
     ) -> None:
-        """Report one record; ValueError or msgspec.ValidationError where kind or data are none a worker may report."""
+        """Report one record; ValueError or msgspec.ValidationError where kind or data are none a worker may report.
+
+        `stored` names blobs that are in the store already, by commitment and size: their bytes stay as they are.
+        """
         if self._is_closed:
             raise ValueError(f"{kind} after attempt.ended")
         if kind not in WORKER_KINDS:
@@ -93,7 +104,7 @@ class Recorder:
             kind=kind,
             outcome=outcome,
             data=msgspec.to_builtins(typed),
-            refs=tuple(self._keep(name, content) for name, content in sorted((blobs or {}).items())),
+            refs=tuple(sorted(self._refs(blobs or {}, stored or {}), key=lambda ref: str(ref["name"]))),
             ts=time.time_ns() // 1_000_000,
             basis="claimed" if kind in ("spec.set", "plan.set") else "observed",
         )
@@ -143,6 +154,10 @@ class Recorder:
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
+
+    def _refs(self, blobs: Mapping[str, bytes], stored: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, Any]]:
+        yield from (self._keep(name, content) for name, content in blobs.items())
+        yield from ({"commit": commit, "name": name, "size": size} for name, (commit, size) in stored.items())
 
     def _keep(self, name: str, content: bytes) -> dict[str, Any]:
         clean, _ = redact(content, self._secrets)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from bot.audit.blobs import Blobs
@@ -16,25 +16,29 @@ from bot.audit.source import source_digest
 from bot.model.errors import GatewrightError
 from bot.model.order import Order
 from bot.model.task import Step
-from runners import evidence
+from runners import evidence, foreign
 from runners.access import Access
 from runners.agent import Agent, hired, is_recorded
+from runners.ground import WRITING
 from runners.jails import Jails, choose
 from runners.phases import protocol
 from runners.phases.protocol import Change, Made
 from runners.providers import protocol as providers
 from runners.providers.protocol import Jail, Limits, Request, Result
 from runners.quality.trace import Work
+from runners.scoping import recordable, scope_of
 from runners.site import Site
 from runners.stream import Recorder
+from runners.workspace import hush
+from runners.workspace.bundle import pack
 from runners.workspace.git import Git, GitError
+from runners.workspace.mirror import Mirror
 from runners.workspace.patch import NONE, Patch, review
 from runners.workspace.staging import compare
 from runners.workspace.worktree import Commit, Worktree
 
 DIFF: Final = 60_000  # characters of a diff that a model is shown
 SPARE: Final = 30.0  # seconds by which a provider's own limit lies behind the phase's
-LONGEST_PATH: Final = 256  # what a record takes
 OPS: Final = {"A": "add", "M": "modify", "D": "delete", "T": "retype"}
 EVIDENCE: Final = "evidence"
 
@@ -50,7 +54,7 @@ class Workbench:
         access: Access,
         worktree: Worktree,
         *,
-        objects: Path,
+        mirror: Mirror,
         journal: tuple[bytes, ...],
     ) -> None:
         self.order = order
@@ -59,9 +63,11 @@ class Workbench:
         self._site = site
         self._access = access
         self._worktree = worktree
-        self._objects = objects
+        self._mirror = mirror
         self._git = Git(worktree.directory / "git")
         self._journal = journal
+        self._let_pass = ""  # source digest of what may be pushed
+        self._source = ("", "")  # a head and its source digest
         self._blobs = Blobs(site.blobs)
         self._open = AsyncExitStack()
         self._agent: Agent | None = None
@@ -126,7 +132,7 @@ class Workbench:
         entries = await self._worktree.source_entries(patch.tree)
         source = source_digest(entries)
         self.recorder.record("commit.intent", {"tree": patch.tree, "source_sha256": source, "step": step})
-        commit = await self._worktree.commit(f"{subject}\n\n{body}".strip(), trailers=self._trailers(label))
+        commit = await self._worktree.commit(self._message(subject, body), trailers=self._trailers(label))
         if commit is None:
             raise GatewrightError("GW-COMMIT-EMPTY", "the change vanished between review and commit", fix="`retry`")
         await self._report_files(patch, parent, {path: sha256 for path, _, sha256 in entries})
@@ -137,21 +143,61 @@ class Workbench:
         await self._worktree.reset(self.head)
 
     async def salvage(self) -> None:
-        """Keep what an attempt leaves that did not come to its end: commit what may be committed, and push."""
+        """Keep what an attempt leaves that did not come to its end: commit what may be committed, and deliver."""
         change = await self.changes()
         if change.files and not change.findings:
             await self.commit("Keep unfinished work", "", step=0, label="unfinished")
         if self.head != (self.order.head or self.order.base_commit):
+            await self.deliver()
+
+    async def examine(self) -> None:
+        """Refuse to build on commits of people that hold what none of ours may hold."""
+        if self.head != self.order.base_commit:
+            await foreign.examine(
+                self._git, self.order.task, self.order.base_commit, self.head, journal=self._journal,
+                upstream=await self._mirror.head(self.order.base_branch) or "",
+            )  # fmt: skip
+
+    async def deliver(self) -> bool:
+        """Push the branch, or keep back what people have to decide on first; answer whether it is on the forge."""
+        is_there = await self._is_there()
+        if not await self._judged():
+            if not is_there:  # a person's push cannot be kept back any more
+                bundle = await pack(self._git, self.order.base_commit)
+                data = {"commit": self.head, "source_sha256": await self.source()}
+                stored = {"bundle": (await asyncio.to_thread(self._blobs.put, bundle), len(bundle))}
+                self.recorder.record("work.held", data, stored=stored)
+            return False
+        if not is_there or self.order.held_blob or self.order.step in WRITING:
             await self.push()
+        return True
 
     async def push(self) -> None:
-        """Push the branch, as long as this attempt is the current one."""
+        """Push the branch, as long as this attempt is the current one and nothing waits for people."""
+        if self._let_pass != await self.source() and not await self._judged():
+            raise undecided()
+        if hush.is_wanted(self.order) and not await self._is_there():
+            await hush.require(self._git, self.head)
         await self.recorder.check()
         ref = f"refs/heads/{self.order.branch}"
         access = await self._access.get(write=True)
-        await self._worktree.push(self.order.clone_url, access, f"{self.head}:{ref}")
+        await self._worktree.push(self.order.clone_url, access, f"{self.head}:{ref}", *hush.options(self.order))
         size = len(self._journal) if self._sealed else 0
         self.recorder.record("pushed", {"ref": ref, "commit": self.head, "size": size})
+
+    async def _judged(self) -> bool:
+        """Look for what the plan did not say; True where there is none of it, or people have let it pass."""
+        source = await self.source()
+        found = await scope_of(self._git, self._blobs, self.order, self.head, self.clean)
+        stored = {"findings": (await asyncio.to_thread(self._blobs.put, found.content), len(found.content))}
+        data = found.data | {"commit": self.head, "source_sha256": source}
+        if self.order.step is not Step.PUBLISH:  # there it only has to be as it was decided
+            self.recorder.record("scope.found", data, stored=stored)
+        self._let_pass = source if found.is_let_pass else ""
+        return found.is_let_pass
+
+    async def _is_there(self) -> bool:
+        return await self._mirror.head(self.order.branch) == self.head
 
     async def work(self) -> tuple[Work, ...]:
         """Read the steps out of the trailers of our own commits."""
@@ -171,8 +217,10 @@ class Workbench:
             yield jail
 
     async def source(self) -> str:
-        """Compute the source digest of the head."""
-        return source_digest(await self._worktree.source_entries(self.head))
+        """Compute the source digest of the head, once for each head: every content is read for it."""
+        if self._source[0] != self.head:
+            self._source = (self.head, source_digest(await self._worktree.source_entries(self.head)))
+        return self._source[1]
 
     async def base_paths(self) -> tuple[str, ...]:
         """List every path of the base commit."""
@@ -194,7 +242,7 @@ class Workbench:
     async def seal(self) -> Made:
         """Commit the evidence on top of the head."""
         files = evidence_files(self.order.task, self._journal, await self._documents())
-        message = f"Add the evidence of task {self.order.task}"
+        message = self._message(f"Add the evidence of task {self.order.task}")
         commit = await self._worktree.write_files(files, self.head, message, self._trailers(EVIDENCE))
         self._sealed = True
         return self._made(commit, await self.source(), 0)
@@ -214,7 +262,7 @@ class Workbench:
         url, task = self.order.clone_url, self.order.task
         access = await self._access.get(write=True)
         trailers = {"Gatewright-Task": task}
-        message = f"Evidence of task {task}, {len(self._journal)} records"
+        message = hush.hushed(f"Evidence of task {task}, {len(self._journal)} records")  # never for CI to look at
         commit = await self._worktree.archive(files, ref, url, access, message, trailers)
         if commit.commit != commit.parent:
             await self._worktree.push(url, access, f"{commit.commit}:{ref}")
@@ -238,9 +286,13 @@ class Workbench:
             self.recorder.record("gate", {"rule": "sandbox", "result": kind})
             directory = self._site.work / "jails" / f"{self.order.task}-{self.order.attempt}"
             socket = None if recorded else agent.door.socket
-            self._jails = Jails(self._site, kind, directory, self._objects, socket)
+            self._jails = Jails(self._site, kind, directory, self._mirror.objects, socket)
             self._open.push_async_callback(self._jails.close)
         return self._jails
+
+    def _message(self, subject: str, body: str = "") -> str:
+        message = f"{subject}\n\n{body}".strip()
+        return hush.hushed(message) if hush.is_wanted(self.order) else message
 
     def _trailers(self, label: str) -> dict[str, str]:
         trailers = {"Gatewright-Task": self.order.task, "Gatewright-Step": label}
@@ -274,11 +326,14 @@ class Workbench:
             self.recorder.record("file.change", data)
 
 
-def recordable(path: str) -> str:
-    """Shorten a path that no record can hold, by a digest of the whole."""
-    if len(path) <= LONGEST_PATH:
-        return path
-    return f"{path[:180]}...{hashlib.sha256(path.encode()).hexdigest()}"
+def undecided() -> GatewrightError:
+    """Say that nothing is pushed before people have decided."""
+    return GatewrightError(
+        "GW-SCOPE-UNDECIDED",
+        "the change holds what its plan does not name or policy protects, and nobody has let that pass",
+        why="the policy or the branch has changed since the scope was decided",
+        fix="`retry`: the findings are put together again, and people are asked",
+    )
 
 
 def first_run(order: Order, done: int) -> int:

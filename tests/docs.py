@@ -48,7 +48,7 @@ def _verbs(command: Any, name: str) -> Iterator[str]:
     shown = [each for each in command.params if each.name != "help"]
     arguments = [each for each in shown if each.param_type_name == "argument"]
     options = [each for each in shown if each.param_type_name == "option" and each.name != "config"]
-    usage = [name, *(f"[{_spelled(o)}]" for o in options)]
+    usage = [name, *(_spelled(o) if o.required else f"[{_spelled(o)}]" for o in options)]
     usage += [each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments]
     if command.allow_extra_args:
         usage.append("-- COMMAND...")

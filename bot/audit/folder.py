@@ -21,11 +21,15 @@ PLAIN: Final = "100644"
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """The files below `.gatewright/tasks/<task>/`; `refused` are those that were not read, with the reason."""
+    """The files below `.gatewright/tasks/<task>/`; `refused` are those that were not read, with the reason.
+
+    `strangers` lie beside the folders of tasks, where no source digest and no task covers them.
+    """
 
     task: str
     files: dict[str, bytes]
     refused: tuple[tuple[str, str], ...] = ()
+    strangers: tuple[str, ...] = ()
 
     def path(self, name: str) -> str:
         """Name a file from the root of the repository."""
@@ -76,7 +80,16 @@ def from_directory(path: Path, task: str) -> Folder:
                 refused.append((relative, content))
             else:
                 files[relative] = content
-    return Folder(task, files, tuple(sorted(refused)))
+    return Folder(task, files, tuple(sorted(refused)), _beside(path))
+
+
+def _beside(path: Path) -> tuple[str, ...]:
+    """List what lies beside a task's folder and is no task's, where that folder is in its place."""
+    top = path.resolve().parent
+    if top.parts[-2:] != tuple(layout.ROOT.split("/")):
+        return ()
+    entries = ((entry.name, entry.is_dir(follow_symlinks=False)) for entry in os.scandir(top))
+    return tuple(sorted(name for name, is_folder in entries if not (is_folder and TASK.fullmatch(name))))
 
 
 def tasks_in_commit(objects: Objects, commit: str) -> list[str]:
@@ -97,13 +110,19 @@ def from_commit(objects: Objects, commit: str, task: str) -> Folder:
         return Folder(task, {}, ((".", f"is not a directory (mode {top.mode})"),))
     files: dict[str, bytes] = {}
     refused: list[tuple[str, str]] = []
+    root = objects.find(commit, layout.ROOT.encode())
+    beside = [
+        entry.path.decode("utf-8", errors="backslashreplace")
+        for entry in (objects.tree(root.oid) if root is not None else ())
+        if not (entry.is_tree and TASK.fullmatch(entry.path.decode("utf-8", errors="replace")))
+    ]
     for entry in objects.walk(top.oid):
         name = entry.path.decode("utf-8", errors="backslashreplace")
         if entry.mode != PLAIN:
             refused.append((name, f"has mode {entry.mode}; evidence is plain files, {PLAIN}"))
         else:
             files[name] = objects.read(entry.oid, "blob")
-    return Folder(task, files, tuple(refused))
+    return Folder(task, files, tuple(refused), tuple(sorted(beside)))
 
 
 def _read(path: Path) -> bytes | str:

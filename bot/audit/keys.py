@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 from bot.model.errors import GatewrightError
 
 ED25519: Final = b"\x01"  # signature type of C2SP signed notes
+DERIVE_DOMAIN: Final = b"gatewright/derive/v1\n"
 BOX_DOMAIN: Final = b"gatewright/box/v1\n"
 KEY_BYTES: Final = 32
 _NONCE: Final = bytes(12)  # each box key is used once: it comes from an ephemeral key
@@ -100,6 +101,11 @@ class InstanceKey:
     def sign(self, message: bytes) -> bytes:
         """Sign (64 bytes); the caller puts a domain in front of the message."""
         return self._private.sign(message)
+
+    def derive(self, purpose: str) -> bytes:
+        """Derive a secret (32 bytes) for one purpose; it tells nothing about the key, nor about other purposes."""
+        secret = self._private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=DERIVE_DOMAIN + purpose.encode()).derive(secret)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:

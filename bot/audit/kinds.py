@@ -11,6 +11,9 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from bot.model.policy import Policy
+from bot.model.ruling import Case, Ruling
+
 Sha = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Commit = Annotated[str, Meta(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})\Z")]
 Short = Annotated[str, Meta(max_length=256)]
@@ -41,15 +44,45 @@ class TaskOpened(Data, frozen=True):
     vkey: Short
     data_class: Short = "standard"
     installation: Count = 0
+    owner: Count = 0
+    visibility: Short = ""
+    author: Count = 0
 
 
 class IssueSnapshot(Data, frozen=True):
-    """Keep the issue as it read when the task was opened; the text is the ref `body`."""
+    """Keep the issue as it read when the task was opened; the text is the ref `body`.
+
+    `issue_sha256` is over title and body; `removed` counts hidden passages that no model is shown.
+    """
 
     event_id: Short
     author_id: Count
     updated_ts: Count
     number: Count
+    issue_sha256: Short = ""
+    is_outsider: bool = False
+    removed: Count = 0
+
+
+class IssueChanged(Data, frozen=True):
+    """Say that the issue reads otherwise now; its new text is not used, and what was approved before falls."""
+
+    issue_sha256: Sha
+    updated_ts: Count
+
+
+class BaseMoved(Data, frozen=True):
+    """Put another base commit in force, because policy asks that approvals are about the present one."""
+
+    base_commit: Commit
+
+
+class ShownEdited(Data, frozen=True):
+    """Say that a comment of ours that asks at a gate was edited by somebody else; approvals given there fall."""
+
+    what: Short
+    rev: Count
+    object_id: Short
 
 
 class SpecSet(Data, frozen=True):
@@ -83,7 +116,10 @@ class ApprovalRequested(Data, frozen=True):
 
 
 class Approval(Data, frozen=True):
-    """Let exactly one requested gate digest pass; `event_id` names the comment, review or key press."""
+    """Say yes to exactly one requested gate digest; `event_id` names the comment, review or key press.
+
+    `comment_sha256` is of the comment's text, which must read the same when a ruling is taken.
+    """
 
     what: Short
     digest: Sha
@@ -92,6 +128,14 @@ class Approval(Data, frozen=True):
     forge_ts: Count
     permission: Short
     method: Short
+    comment_sha256: Short = ""
+
+
+class RulingMade(Data, frozen=True):
+    """Decide at a gate, with everything the decision was taken on; `audit verify` takes it again from these values."""
+
+    case: Case
+    ruling: Ruling
 
 
 class ApprovalWithdrawn(Data, frozen=True):
@@ -100,6 +144,7 @@ class ApprovalWithdrawn(Data, frozen=True):
     what: Short
     digest: Sha
     reason: Short
+    event_id: Short = ""  # of the approval; empty for all at that gate
 
 
 class Command(Data, frozen=True):
@@ -113,6 +158,7 @@ class Command(Data, frozen=True):
     code: Short = ""
     phase: Short = ""
     model: Short = ""
+    target: Short = ""  # what more than this task is meant: `repository`
 
 
 class ProfileSet(Data, frozen=True):
@@ -273,6 +319,57 @@ class Pushed(Data, frozen=True):
     size: Count
 
 
+class ScopeFinding(Data, frozen=True):
+    """One thing in a change that its plan did not say or that policy protects; `sha256` is of the file's new content."""
+
+    rule: Short
+    path: Short
+    detail: Short = ""
+    sha256: Short = ""
+
+
+class ScopeFound(Data, frozen=True):
+    """Note what a change holds beyond its plan; the first findings stand here, all of them are the ref `findings`."""
+
+    attempt: Count
+    commit: Commit
+    source_sha256: Sha
+    scope_sha256: Sha
+    count: Count
+    findings: Annotated[tuple[ScopeFinding, ...], Meta(max_length=24)] = ()
+
+
+class WorkHeld(Data, frozen=True):
+    """Note work that is kept back from the forge until people decide; the git bundle is the ref `bundle`."""
+
+    attempt: Count
+    commit: Commit
+    source_sha256: Sha
+
+
+class CommitForeign(Data, frozen=True):
+    """Note a commit on our branch that is not ours; `pusher` is 0 where the forge names nobody."""
+
+    commit: Commit
+    tree: Commit
+    pusher: Count
+    is_same_tree: bool = False
+
+
+class CiReleased(Data, frozen=True):
+    """Note that a person let CI run on a pushed commit."""
+
+    commit: Commit
+    event_id: Short
+
+
+class Alarm(Data, frozen=True):
+    """Say aloud that something happened around the gates that should not have."""
+
+    code: Short
+    commit: Short = ""
+
+
 class GateResult(Data, frozen=True):
     """Note what a rule of policy decided."""
 
@@ -312,6 +409,7 @@ class Pause(Data, frozen=True):
 
     on: bool
     event_id: Short = ""
+    scope: Short = "task"  # or label, repository, instance
 
 
 class Anchor(Data, frozen=True):
@@ -324,9 +422,17 @@ class Anchor(Data, frozen=True):
 
 
 class PolicyChanged(Data, frozen=True):
-    """Put another policy in force."""
+    """Put a policy in force, whole: at the opening of a task, and whenever it reads otherwise.
+
+    `file_commit` last changed the repository's policy file, by the account `file_by`; both empty without such a file.
+    """
 
     policy_sha256: Sha
+    policy: Policy
+    server_sha256: Sha
+    file_sha256: Short = ""
+    file_commit: Short = ""
+    file_by: Count = 0
 
 
 class BlobRedacted(Data, frozen=True):
@@ -350,9 +456,11 @@ class ClockJump(Data, frozen=True):
 
 
 class Emergency(Data, frozen=True):
-    """Say that a gate was passed in an emergency and until when it has to be reviewed."""
+    """Say that one of two named people broke the glass at a gate; the reason in words is the ref `reason`."""
 
-    reason_code: Short
+    what: Short
+    digest: Sha
+    event_id: Short
     review_due_ts: Count
 
 
@@ -383,11 +491,15 @@ class Seal(Data, frozen=True):
 KINDS: Final[dict[str, type[Data]]] = {
     "task.opened": TaskOpened,
     "issue.snapshot": IssueSnapshot,
+    "issue.changed": IssueChanged,
+    "base.moved": BaseMoved,
+    "shown.edited": ShownEdited,
     "spec.set": SpecSet,
     "plan.set": PlanSet,
     "approval.requested": ApprovalRequested,
     "approval": Approval,
     "approval.withdrawn": ApprovalWithdrawn,
+    "ruling": RulingMade,
     "command": Command,
     "profile.set": ProfileSet,
     "attempt.started": AttemptStarted,
@@ -404,6 +516,11 @@ KINDS: Final[dict[str, type[Data]]] = {
     "qa.verdict": QaVerdict,
     "progress": Progress,
     "pushed": Pushed,
+    "scope.found": ScopeFound,
+    "work.held": WorkHeld,
+    "commit.foreign": CommitForeign,
+    "ci.released": CiReleased,
+    "alarm": Alarm,
     "gate": GateResult,
     "forge.intent": ForgeIntent,
     "forge.done": ForgeDone,
@@ -424,6 +541,6 @@ WORKER_KINDS: Final = frozenset(
     {
         "spec.set", "plan.set", "attempt.ended", "model.call", "model.result", "tool.call", "tool.result",
         "command.run", "file.change", "commit.intent", "commit.made", "test.run", "qa.verdict", "progress", "pushed",
-        "gate",
+        "gate", "scope.found", "work.held",
     }
 )  # fmt: skip

@@ -16,6 +16,14 @@ AUDIT_ATTRIBUTES: Final = b"* -text -diff -merge -filter -ident -working-tree-en
 
 SEGMENT: Final = re.compile(r"audit/([0-9]{4})\.jsonl")
 BLOB: Final = re.compile(r"audit/blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+# The most that a file may hold, by what it is: several times what is ever written, and no room to hide anything large.
+_LIMITS: Final = (
+    (re.compile(r"(?:audit/)?\.gitattributes"), 1_024),
+    (re.compile(r"audit/[0-9]{4}\.jsonl"), 384 * 1024),
+    (re.compile(r"audit/blobs/.*"), 16 * 1024 * 1024),
+    (re.compile(r"audit/.*"), 256 * 1024),
+    (re.compile(r".*"), 4 * 1024 * 1024),
+)
 _KNOWN: Final = re.compile(
     r"\.gitattributes|audit/(?:\.gitattributes|checkpoints/[0-9]{10}\.note|proofs/[0-9]{10}\.(?:tlog-proof|tsr)"
     r"|approvals/[0-9]{1,10}\.(?:sig|txt)|seal\.dsse\.json)"
@@ -30,6 +38,11 @@ def folder(task: str) -> str:
 def is_known(path: str) -> bool:
     """Tell whether a path below a task's folder may exist at all."""
     return path in DOCUMENTS or any(shape.fullmatch(path) for shape in (SEGMENT, BLOB, _KNOWN))
+
+
+def limit(path: str) -> int:
+    """Name how many bytes a known file below a task's folder may have."""
+    return next(size for shape, size in _LIMITS if shape.fullmatch(path))
 
 
 def segments(lines: Sequence[bytes]) -> Iterator[bytes]:

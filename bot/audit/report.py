@@ -54,6 +54,8 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
     yield from _wrap(f"Task {verdict.task}   ", verdict.title)
     yield from _wrap("     ", f"{verdict.source}; {_records(verdict)}; {verdict.state}")
     yield ""
+    for one in verdict.attention:
+        yield from _wrap("  !!    ATTENTION ", f"record {one.record} ({one.kind}, {when(one.at_ms)}): {one.what}")
     for held in verdict.held:
         yield from _wrap(f"  ok    {held.check:<9} ", held.text)
     for finding in verdict.findings:
@@ -94,6 +96,9 @@ def _conclusion(verdict: Verdict) -> Iterator[str]:
     code = verdict.exit_code
     points = len(verdict.not_proven)
     reached = f"Reached {verdict.level}"
+    if verdict.attention:
+        noun = "1 record needs" if len(verdict.attention) == 1 else f"{len(verdict.attention)} records need"
+        yield from _wrap("", f"{noun} your ATTENTION, see above and docs/audit.md#attention.")
     if code == 0:
         yield from _wrap(
             "", f"{reached} (chain, schema and meaning) with no finding; {points} points above are not proven. exit 0"

@@ -65,6 +65,15 @@ class Held(msgspec.Struct, frozen=True):
     text: str
 
 
+class Attention(msgspec.Struct, frozen=True):
+    """Something that nobody forged and everybody should see: an emergency, an alarm, somebody else's commit."""
+
+    what: str
+    record: int
+    kind: str
+    at_ms: int
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """The answer about one task."""
 
@@ -79,6 +88,7 @@ class Verdict(msgspec.Struct, frozen=True):
     held: tuple[Held, ...]
     findings: tuple[Finding, ...]
     not_proven: tuple[str, ...]
+    attention: tuple[Attention, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -95,6 +105,7 @@ class Sheet:
         self.held: list[Held] = []
         self.findings: list[Finding] = []
         self.not_proven: list[str] = []
+        self.attention: list[Attention] = []
 
     def hold(self, check: str, text: str) -> None:
         """Note what held."""
@@ -104,6 +115,10 @@ class Sheet:
         """Note once what is not proven, as the rest of a sentence that begins `that ...`."""
         if text not in self.not_proven:
             self.not_proven.append(text)
+
+    def attend(self, what: str, entry: Entry) -> None:
+        """Point at a record that is in order and should be seen all the same."""
+        self.attention.append(Attention(what, entry.seq, entry.record.kind, entry.record.ts))
 
     def find(
         self,

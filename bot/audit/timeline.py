@@ -16,9 +16,15 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "issue.snapshot": ("number",),
     "spec.set": ("rev", "spec_sha256", "source"),
     "plan.set": ("rev", "plan_sha256", "source"),
+    "issue.changed": ("issue_sha256",),
+    "base.moved": ("base_commit",),
+    "shown.edited": ("what", "rev"),
+    "policy.changed": ("policy_sha256", "file_commit", "file_by"),
     "approval.requested": ("what", "rev", "digest"),
     "approval": ("what", "rev", "digest", "permission"),
     "approval.withdrawn": ("what", "reason"),
+    "emergency": ("what", "digest"),
+    "alarm": ("code", "commit"),
     "command": ("verb", "accepted", "code"),
     "attempt.started": ("attempt", "step", "model", "round"),
     "attempt.ended": ("attempt", "step", "code", "tokens_in", "tokens_out"),
@@ -29,12 +35,16 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "commit.made": ("attempt", "step", "commit"),
     "test.run": ("suite", "exit", "commit"),
     "qa.verdict": ("round", "verdict", "met", "criteria", "commit"),
+    "scope.found": ("count", "scope_sha256", "commit"),
+    "work.held": ("commit",),
+    "commit.foreign": ("commit", "pusher", "is_same_tree"),
     "pushed": ("ref", "commit", "size"),
     "forge.done": ("purpose", "rev", "object_id"),
     "pull": ("number", "state", "head"),
     "task.blocked": ("code",),
     "task.closed": ("state", "reason"),
 }
+LOUD: Final = ("emergency", "alarm", "commit.foreign")  # shown so that nobody reads over them
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -47,13 +57,29 @@ def timeline(records: Iterable[Record]) -> Iterator[str]:
             day = stamp[:10]
             yield day
         mark = "" if record.outcome == "ok" else f" {record.outcome}!"
+        mark += " !!" if record.kind in LOUD or _is_emergency(record) else ""
         line = f"{record.seq:>5} {stamp[11:19]} {record.actor.id} {record.kind}{mark} {_data(record)}"
         yield plain(line)[:WIDTH].rstrip()
 
 
+def _is_emergency(record: Record) -> bool:
+    return record.kind == "ruling" and bool(record.data["ruling"]["is_emergency"])
+
+
 def _data(record: Record) -> str:
+    if record.kind == "ruling":
+        return _ruling(record.data["case"], record.data["ruling"])
     names = SHOWN.get(record.kind, tuple(name for name in record.data if name != "attempt"))
     return " ".join(f"{name}={_value(record.data[name])}" for name in names if name in record.data)
+
+
+def _ruling(case: dict[str, Any], ruling: dict[str, Any]) -> str:
+    """Name gate and moment, whether it passes, whose yes counted, and which rules were not met."""
+    counted = [str(one["person"]) for one in ruling["tallies"] if not one.get("code")]
+    counted += [f"{person}!!" for person in case.get("breakers", ()) if ruling["is_emergency"]]
+    unmet = [one["rule"] for one in ruling["outcomes"] if not one["ok"]]
+    said = f"what={case['gate']} {case['moment']} passed={_value(ruling['passed'])} by={','.join(counted) or 'nobody'}"
+    return f"{said} unmet={','.join(unmet)}" if unmet else said
 
 
 def _value(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.audit import place
 from bot.audit.blobs import Blobs
-from bot.audit.checks import calls, chain, documents, gates, history, payloads, work
+from bot.audit.checks import attention, calls, chain, documents, gates, history, limits, payloads, rulings, work
 from bot.audit.kinds import TaskClosed, TaskOpened
 from bot.audit.objects import ObjectAltered, ObjectMissing
 from bot.audit.place import Found
@@ -55,16 +55,21 @@ def judge(found: Found, blobs: Blobs | None = None) -> Verdict:
         held=tuple(sheet.held),
         findings=tuple(sheet.findings),
         not_proven=tuple(sheet.not_proven),
+        attention=tuple(sheet.attention),
     )
 
 
 def _meaning(entries: Sequence[Entry], found: Found, blobs: Blobs | None, sheet: Sheet) -> None:
     passed = gates.check(entries, sheet)
+    rulings.check(entries, sheet)
+    limits.check(entries, sheet)
+    attention.check(entries, sheet)
     calls.check(entries, sheet)
     done = work.check(entries, sheet)
     bound = payloads.check(entries, found.folder, blobs, sheet)
-    drafts = {gate.value: draft.sha256 for gate, draft in passed.drafts.items()}
-    documents.check(found.folder, drafts, [gate.value for gate in passed.passed], done.judged, bound, sheet)
+    standing = passed.standing
+    drafts = {gate.value: draft.sha256 for gate, draft in standing.drafts.items()}
+    documents.check(found.folder, drafts, [gate.value for gate in standing.passed], done.judged, bound, sheet)
     gates.summarise(passed, sheet)
     if found.objects is not None:
         try:

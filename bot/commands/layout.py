@@ -16,6 +16,11 @@ from bot.model.inline import CodeSpans
 MAX_BODY: Final = 262_144  # characters; longer bodies say nothing (GitHub takes 65,536)
 _MARK: Final = re.compile(r"\\.|`+|<!--|<(?=[^\s<])", re.DOTALL)
 _ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|www\.)[^\s<]*", re.IGNORECASE)
+_BRACKET: Final = re.compile(r"\\.|[\[\]]", re.DOTALL)
+_TITLE: Final = re.compile(
+    r"""\(\s*[^\s()]*(?:\([^\s()]*\)[^\s()]*)*\s+(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\((?:\\.|[^()\\])*\))\s*\)""",
+    re.DOTALL,
+)
 _MARK_OR_ADDRESS: Final = re.compile(f"{_MARK.pattern}|{_ADDRESS.pattern}", re.IGNORECASE | re.DOTALL)
 
 
@@ -54,7 +59,7 @@ def read(body: str, quote_fence: str = "") -> Layout:
     kinds = [Kind.OTHER] * len(lines)
     blocks: list[tuple[int, str]] = []
     unseen_from = len(lines)
-    for token in _parser().parse(text):
+    for token in _parser().parse(f"{text}\n"):  # without the last line feed the parser may fall off the end
         if token.type == "html_block" and token.map and _left_open(token.content):
             unseen_from = min(unseen_from, token.map[0])
         if token.level or not token.map:
@@ -133,11 +138,30 @@ def _runs(kinds: Sequence[Kind], wanted: Kind) -> Iterator[tuple[int, int]]:
 
 
 def _inside(lines: Sequence[str]) -> Iterator[int]:
-    """List the lines of a paragraph that begin inside code, a tag or a comment."""
+    """List the lines of a paragraph that begin inside code, a tag, a comment, or the words and title of a link."""
     text = "\n".join(lines)
+    yield from _begun_in(lines, _links(text))
     # Forges differ in what they take for an address: a line acts where it is free under either reading.
     for addresses in (False, True) if _ADDRESS.search(text) else (False,):
         yield from _begun_in(lines, list(hidden_spans(text, addresses=addresses)))
+
+
+def _links(text: str) -> list[tuple[int, int, bool]]:
+    """Find what stands in brackets that an address follows, and titles behind it; rather too much than too little."""
+    found: list[tuple[int, int, bool]] = []
+    begun: list[int] = []
+    for mark in _BRACKET.finditer(text):
+        if mark[0] == "[":
+            begun.append(mark.start())
+        elif mark[0] == "]" and begun:
+            start, end = begun.pop(), mark.end()
+            if text.startswith(("(", "["), end):
+                title = _TITLE.match(text, end)
+                end = title.end() if title else end
+                while found and found[-1][0] >= start:
+                    found.pop()
+                found.append((start, end, False))
+    return found
 
 
 def _begun_in(lines: Sequence[str], spans: Sequence[tuple[int, int, bool]]) -> Iterator[int]:

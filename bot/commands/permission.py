@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from bot.commands.catalogue import entry, possible
-from bot.forges.protocol import Role
 from bot.model.command import Command
 from bot.model.errors import Refused
 from bot.model.event import AccountKind, Actor
 from bot.model.manners import Manners
+from bot.model.policy import Policy
+from bot.model.role import Role
 from bot.model.task import State
 from bot.model.verbs import Entry, Takes, Where
 
@@ -25,7 +26,7 @@ def decide(
     role: Role,
     actor: Actor,
     me: Actor,
-    min_role: Role,
+    policy: Policy,
     on_change: bool,
     manners: Manners,
 ) -> Refused | None:
@@ -33,7 +34,7 @@ def decide(
     row = entry(command.verb)
     return (
         _who(actor, me)
-        or _role(row, role, min_role)
+        or _role(row, role, policy)
         or _where(row, state, manners, on_change=on_change)
         or _argument(row, command)
     )
@@ -47,8 +48,8 @@ def _who(actor: Actor, me: Actor) -> Refused | None:
     return None
 
 
-def _role(row: Entry, role: Role, min_role: Role) -> Refused | None:
-    wanted = Role.READ if row.readers_too else max(min_role, Role.WRITE, key=list(Role).index)
+def _role(row: Entry, role: Role, policy: Policy) -> Refused | None:
+    wanted = Role.READ if row.readers_too else needed(row, policy)
     if role.at_least(wanted):
         return None
     return Refused(
@@ -57,6 +58,12 @@ def _role(row: Entry, role: Role, min_role: Role) -> Refused | None:
         why=f"your role is {role}",
         fix=f"ask somebody with the role {wanted} or more",
     )
+
+
+def needed(row: Entry, policy: Policy) -> Role:
+    """Name the weakest role that may say a verb."""
+    roles = (Role(policy.min_role), Role(policy.verb_roles.get(row.verb.value, "write")), Role.WRITE)
+    return max(roles, key=list(Role).index)
 
 
 def _where(row: Entry, state: State, manners: Manners, *, on_change: bool) -> Refused | None:

@@ -6,18 +6,19 @@ else took over since is an error and never an address; a renamed repository is f
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import time
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import httpx
+from msgspec.structs import replace
 
-from bot.forges.errors import AUTH, INVALID, MOVED, NOT_FOUND
-from bot.forges.github_auth import credentials
-from bot.forges.github_errors import moved
+from bot.forges import github_gates as gates
+from bot.forges import github_history as history
+from bot.forges.errors import INVALID, NOT_FOUND
+from bot.forges.github_calls import PAGE, Calls
+from bot.forges.github_protection import protection
 from bot.forges.github_shapes import (
     Clock,
     CommentShape,
@@ -27,36 +28,29 @@ from bot.forges.github_shapes import (
     Permission,
     PullShape,
     Ref,
-    Repository,
     read,
 )
-from bot.forges.github_transport import Pace, Request, Transport
-from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
+from bot.forges.github_transport import Pace
+from bot.forges.protocol import (
+    Change,
+    Comparison,
+    GitAccess,
+    Home,
+    LastChange,
+    Membership,
+    Protection,
+    StatusState,
+)
 from bot.model.errors import GatewrightError
-from bot.model.event import Actor, Comment, Issue, Repo
+from bot.model.event import Actor, Comment, Issue, LabelEvent, Repo
 from bot.model.manners import Manners
+from bot.model.role import Role
 from bot.settings import GitHub as Table
 
-Shape = TypeVar("Shape")
-REPO: Final = "/repos/{owner}/{name}"
 BASE_ROLE: Final = {"read": Role.READ, "write": Role.WRITE, "admin": Role.ADMIN}
 FINER_ROLE: Final = {("write", "maintain"): Role.MAINTAIN, ("read", "triage"): Role.TRIAGE}
 STATUS_CHARS: Final = 140
-COMMENTS_PAGE: Final = 100
 COMMENT_PAGES: Final = 10  # newest pages searched for a marker
-ADDRESS_LIFE: Final = 300.0  # seconds for which a verified path is believed
-GONE: Final = (NOT_FOUND, MOVED)
-NOTIFYING: Final = ("/comments", "/pulls")  # POSTs that send people mail
-
-
-@dataclass(frozen=True)
-class _Address:
-    home: Home
-    verified: float
-
-    def parts(self) -> dict[str, str]:
-        owner, _, name = self.home.repo.path.partition("/")
-        return {"owner": owner, "name": name}
 
 
 class GitHub:
@@ -72,45 +66,33 @@ class GitHub:
         clock: Clock = time.time,
         pace: Pace | None = None,
     ) -> None:
-        pace = pace or Pace(write_gap=table.write_gap)
-        self._client = client or httpx.AsyncClient(timeout=httpx.Timeout(30.0, connect=10.0))
-        self._owns_client = client is None
-        self._transport = Transport(self._client, table.api_url, pace=pace, clock=clock)
-        self._credentials = credentials(table, self._transport, clock)
-        self._web_url = table.web_url.rstrip("/")
-        self._pace = pace
-        self._clock = clock
-        self._addresses: dict[int, _Address] = {}
+        self._calls = Calls(table, client=client, clock=clock, pace=pace)
 
     def learn(self, repo: Repo, installation: int) -> None:
         """Remember the App installation that an event named, which saves a look-up."""
-        self._credentials.learn(repo, installation)
+        self._calls.credentials.learn(repo, installation)
 
     async def me(self) -> Actor:
         """Read the bot's own account."""
-        return await self._credentials.me()
+        return await self._calls.credentials.me()
 
     async def home(self, repo: Repo) -> Home:
         """Read where the repository lives now; git URLs are built on web_url, never taken from an answer."""
-        owner, _, name = repo.path.partition("/")
-        found = await self._send(repo, Request("GET", REPO, {"owner": owner, "name": name}, repo=repo.id))
-        now = read(Repository, found, "a repository")
-        if now.id != repo.id:
-            raise moved(f"repository {repo.path} (id {repo.id})", f"the name belongs to repository {now.id} today")
-        url = f"{self._web_url}/{now.full_name}.git"
-        home = Home(repo=now.repo(repo.host), default_branch=now.default_branch, clone_url=url)
-        self._addresses[repo.id] = _Address(home, self._clock())
-        return home
+        return await self._calls.home(repo)
+
+    async def lookup(self, near: Repo, path: str) -> Repo | None:
+        """Find a repository by its path, as the installation of another one sees it."""
+        return await self._calls.lookup(near, path)
 
     async def head(self, repo: Repo, branch: str) -> str:
         """Read the commit id a branch points to."""
-        data = await self._ask(repo, "GET", "/git/ref{/ref*}", ref=["heads", *branch.split("/")])
+        data = await self._calls.ask(repo, "GET", "/git/ref{/ref*}", ref=["heads", *branch.split("/")])
         return read(Ref, data, "a branch").object.sha
 
     async def file(self, repo: Repo, path: str, commit: str) -> bytes | None:
         """Read one file of at most 1 MiB, GitHub's limit for this call; None where there is no such file."""
         try:
-            data = await self._ask(repo, "GET", "/contents{/path*}{?ref}", path=path.split("/"), ref=commit)
+            data = await self._calls.ask(repo, "GET", "/contents{/path*}{?ref}", path=path.split("/"), ref=commit)
         except GatewrightError as error:
             if error.code == NOT_FOUND:
                 return None
@@ -121,14 +103,17 @@ class GitHub:
         return _content(found, path) if found.type == "file" else None
 
     async def issue(self, repo: Repo, number: int) -> Issue | None:
-        """Read an issue; a transferred one is gone from here."""
-        found = await self._find(repo, "/issues/{number}", IssueShape, "an issue", number=number)
-        return None if found is None else found.issue(self._now_ms())
+        """Read an issue; one transferred away is gone from here, one transferred here says so in its own history."""
+        found = await self._calls.find(repo, "/issues/{number}", IssueShape, "an issue", number=number)
+        if found is None:
+            return None
+        came = await history.arrival(self._calls, repo, number)
+        return replace(found.issue(self._calls.now_ms()), arrival=came)
 
     async def role(self, repo: Repo, actor: Actor) -> Role:
         """Read what an account may do; the login must still belong to the same numeric id."""
         try:
-            data = await self._ask(repo, "GET", "/collaborators/{login}/permission", login=actor.login)
+            data = await self._calls.ask(repo, "GET", "/collaborators/{login}/permission", login=actor.login)
         except GatewrightError as error:
             if error.code == NOT_FOUND:
                 return Role.NONE
@@ -140,36 +125,48 @@ class GitHub:
         base = BASE_ROLE.get(found.permission, Role.NONE)
         return FINER_ROLE.get((found.permission, found.role_name), base)
 
-    async def account(self, actor: Actor) -> Actor:
-        """Believe the event: GitHub's payloads say of what kind an account is."""
-        return actor
+    async def account(self, repo: Repo, actor: Actor) -> Actor:
+        """Ask by its number who an account is today; an event that says of what kind it is is believed."""
+        return await gates.account(self._calls, repo, actor)
+
+    async def label_events(self, repo: Repo, number: int) -> tuple[LabelEvent, ...]:
+        """Read who set and took off which labels, oldest first."""
+        return await history.label_events(self._calls, repo, number)
+
+    async def comments(self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False) -> tuple[Comment, ...]:
+        """List comments by when they were made; issues and pull requests are numbered in one row."""
+        return await history.comments(self._calls, repo, number, since_ms)
+
+    async def membership(self, repo: Repo, group: str, actor: Actor) -> Membership | None:
+        """Look up an active membership in a team; since when, GitHub does not tell."""
+        return await gates.membership(self._calls, repo, group, actor)
 
     async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         """Post a comment; never repeated after a fault, as it may have been posted."""
-        data = await self._ask(repo, "POST", "/issues/{number}/comments", {"body": body}, number=number)
+        data = await self._calls.ask(repo, "POST", "/issues/{number}/comments", {"body": body}, number=number)
         return read(Created, data, "a comment").id
 
     async def edit_comment(self, repo: Repo, number: int, comment: int, body: str) -> None:
         """Replace the body of a comment of ours."""
-        await self._ask(repo, "PATCH", "/issues/comments/{comment}", {"body": body}, comment=comment)
+        await self._calls.ask(repo, "PATCH", "/issues/comments/{comment}", {"body": body}, comment=comment)
 
     async def get_comment(self, repo: Repo, number: int, comment: int) -> Comment | None:
         """Read one comment again; one of another issue counts as gone."""
-        found = await self._find(repo, "/issues/comments/{comment}", CommentShape, "a comment", comment=comment)
+        found = await self._calls.find(repo, "/issues/comments/{comment}", CommentShape, "a comment", comment=comment)
         if found is None or not found.issue_url.endswith(f"/issues/{number}"):
             return None
-        return found.comment(self._now_ms())
+        return found.comment(self._calls.now_ms())
 
     async def find_comment(
         self, repo: Repo, number: int, marker: str, *, answering: int = 0, on_change: bool = False
     ) -> int | None:
         """Find our own comment that holds a marker among the newest thousand."""
         me = await self.me()
-        issue = await self._find(repo, "/issues/{number}", IssueShape, "an issue", number=number)
-        last = -(-issue.comments // COMMENTS_PAGE) if issue else 0  # lists run oldest first and take no order
+        issue = await self._calls.find(repo, "/issues/{number}", IssueShape, "an issue", number=number)
+        last = -(-issue.comments // PAGE) if issue else 0  # lists run oldest first and take no order
         for page in range(last, max(0, last - COMMENT_PAGES), -1):
             path = "/issues/{number}/comments{?per_page,page}"
-            data = await self._ask(repo, "GET", path, number=number, per_page=COMMENTS_PAGE, page=page)
+            data = await self._calls.ask(repo, "GET", path, number=number, per_page=PAGE, page=page)
             for seen in reversed(read(list[CommentShape], data, "comments")):
                 if seen.user and seen.user.id == me.id and marker in (seen.body or ""):
                     return seen.id
@@ -177,32 +174,34 @@ class GitHub:
 
     async def react(self, repo: Repo, number: int, comment: int, reaction: str) -> None:
         """Add a reaction (`eyes`, `+1`) to a comment; GitHub answers 200 where it is there already."""
-        await self._ask(repo, "POST", "/issues/comments/{comment}/reactions", {"content": reaction}, comment=comment)
+        await self._calls.ask(
+            repo, "POST", "/issues/comments/{comment}/reactions", {"content": reaction}, comment=comment
+        )
 
     async def set_status(self, repo: Repo, commit: str, state: StatusState, context: str, text: str) -> None:
         """Set a commit status; `text` is cut to GitHub's 140 characters."""
         short = text if len(text) <= STATUS_CHARS else text[: STATUS_CHARS - 1] + "\u2026"
         body = {"state": state.value, "context": context, "description": short}
-        await self._ask(repo, "POST", "/statuses/{commit}", body, commit=commit)
+        await self._calls.ask(repo, "POST", "/statuses/{commit}", body, commit=commit)
 
     async def open_change(self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool) -> Change:
         """Open a pull request; where the plan of the repository has no drafts, an ordinary one."""
         asked = {"title": title, "head": branch, "base": base, "body": body, "draft": draft}
         try:
-            data = await self._ask(repo, "POST", "/pulls", asked)
+            data = await self._calls.ask(repo, "POST", "/pulls", asked)
         except GatewrightError as error:
             if error.code != INVALID or not draft or "draft" not in error.why.lower():
                 raise
-            data = await self._ask(repo, "POST", "/pulls", asked | {"draft": False})
+            data = await self._calls.ask(repo, "POST", "/pulls", asked | {"draft": False})
         return _change(read(PullShape, data, "a pull request"))
 
     async def find_change(self, repo: Repo, branch: str) -> Change | None:
         """Find the newest pull request that we opened from a branch of this very repository."""
         me = await self.me()
-        owner = (await self._address(repo)).parts()["owner"]
+        owner = (await self._calls.address(repo)).parts()["owner"]
         path = "/pulls{?head,state,sort,direction,per_page}"
         order = {"state": "all", "sort": "created", "direction": "desc", "per_page": 100}
-        data = await self._ask(repo, "GET", path, head=f"{owner}:{branch}", **order)
+        data = await self._calls.ask(repo, "GET", path, head=f"{owner}:{branch}", **order)
         for pull in read(list[PullShape], data, "pull requests"):
             from_here = pull.head.repo is not None and pull.head.repo.id == repo.id and pull.head.ref == branch
             if from_here and pull.user is not None and pull.user.id == me.id:
@@ -211,67 +210,53 @@ class GitHub:
 
     async def get_change(self, repo: Repo, number: int) -> Change | None:
         """Read one pull request."""
-        found = await self._find(repo, "/pulls/{number}", PullShape, "a pull request", number=number)
+        found = await self._calls.find(repo, "/pulls/{number}", PullShape, "a pull request", number=number)
         return None if found is None else _change(found)
 
     async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
-        """Believe the event: a review is of one commit, which it names, and cannot be unsaid by its author."""
-        return True
+        """Read what the person's last review that decides says; it may have been dismissed, or asked for changes."""
+        return await gates.approves(self._calls, repo, number, actor)
+
+    async def compare(self, repo: Repo, base: str, head: str) -> Comparison:
+        """Compare two commits or branches."""
+        return await history.compare(self._calls, repo, base, head)
+
+    async def tree(self, repo: Repo, commit: str) -> str:
+        """Name the git tree of a commit."""
+        return await history.tree(self._calls, repo, commit)
+
+    async def last_change(self, repo: Repo, path: str, ref: str) -> LastChange | None:
+        """Find who last changed a file on a branch."""
+        return await history.last_change(self._calls, repo, path, ref)
+
+    async def protection(self, repo: Repo, branch: str, context: str) -> Protection:
+        """Tell whether GitHub holds merges into a branch to our status."""
+        return await protection(self._calls, repo, branch, context)
+
+    async def merge(self, repo: Repo, number: int, head: str) -> None:
+        """Merge a pull request if its head is still that commit; GW-FORGE-MERGE otherwise."""
+        await gates.merge(self._calls, repo, number, head)
+
+    async def release_ci(self, repo: Repo, number: int, branch: str, commit: str) -> None:
+        """Start the workflows that listen to `gatewright-ci`, for a commit that was pushed with `[skip ci]`."""
+        await gates.release_ci(self._calls, repo, number, branch, commit)
 
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a pull request."""
-        await self._ask(repo, "PATCH", "/pulls/{number}", {"body": body}, number=number)
+        await self._calls.ask(repo, "PATCH", "/pulls/{number}", {"body": body}, number=number)
 
     async def close_change(self, repo: Repo, number: int) -> None:
         """Close a pull request without merging it."""
-        await self._ask(repo, "PATCH", "/pulls/{number}", {"state": "closed"}, number=number)
+        await self._calls.ask(repo, "PATCH", "/pulls/{number}", {"state": "closed"}, number=number)
 
     async def git_access(self, repo: Repo, *, write: bool) -> GitAccess | None:
         """Give git a credential: for an App a fresh one for this repository alone, else the token."""
-        await self._address(repo)
-        return await self._credentials.git(repo, write=write)
+        await self._calls.address(repo)
+        return await self._calls.credentials.git(repo, write=write)
 
     async def close(self) -> None:
         """Release connections, unless the client was lent to us."""
-        if self._owns_client:
-            await self._client.aclose()
-
-    def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
-
-    async def _address(self, repo: Repo) -> _Address:
-        known = self._addresses.get(repo.id)
-        if known is None or not known.verified <= self._clock() < known.verified + ADDRESS_LIFE:
-            await self.home(repo)
-        return self._addresses[repo.id]
-
-    async def _ask(self, repo: Repo, method: str, path: str, data: Any = b"", /, **parts: Any) -> Any:
-        address = await self._address(repo)
-        notifies = method == "POST" and path.endswith(NOTIFYING)
-        request = Request(method, REPO + path, address.parts() | parts, data, repo.id, notifies)
-        return await self._send(address.home.repo, request)
-
-    async def _send(self, repo: Repo, request: Request) -> Any:
-        bearer = await self._credentials.bearer(repo)
-        try:
-            return await self._transport.send(request, bearer)
-        except GatewrightError as error:
-            if error.code != AUTH or not self._credentials.renew(repo, bearer):
-                raise
-        return await self._transport.send(request, await self._credentials.bearer(repo))
-
-    async def _find(self, repo: Repo, path: str, shape: type[Shape], what: str, /, **parts: Any) -> Shape | None:
-        """Read what may be gone; an event can be faster than the object it tells of, so a 404 is asked again."""
-        for pause in (*self._pace.visible, None):
-            try:
-                return read(shape, await self._ask(repo, "GET", path, **parts), what)
-            except GatewrightError as error:
-                if error.code not in GONE:
-                    raise
-                if pause is None or error.code == MOVED:
-                    return None
-            await asyncio.sleep(pause)
-        return None
+        await self._calls.close()
 
 
 def _content(found: ContentFile, path: str) -> bytes:
@@ -292,4 +277,5 @@ def _change(pull: PullShape) -> Change:
         is_open=pull.state == "open",
         is_merged=pull.is_merged,
         is_draft=pull.draft,
+        source=pull.head.repo.id if pull.head.repo else 0,
     )

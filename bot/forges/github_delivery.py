@@ -7,11 +7,26 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from bot.forges import github_events
+from bot.forges.github_shapes import Id
 
 SIGNATURE: Final = re.compile(rb"sha256=[0-9a-f]{64}")
 EVENT: Final = re.compile(rb"[a-z_]{1,64}")
 DELIVERY: Final = re.compile(rb"[A-Za-z0-9-]{1,64}")  # GitHub sends a GUID
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A repository by its number."""
+
+    id: Id
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The one thing that is read of a body before it is proven."""
+
+    repository: Named
 
 
 class GitHubDelivery:
@@ -40,6 +55,18 @@ class GitHubDelivery:
     def is_genuine(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         """Verify the body; SHA-1 is never looked at."""
         return verify_github(self._secrets, body, headers.get(b"x-hub-signature-256", b""))
+
+    def claims(self, body: bytes) -> int:
+        """Read which repository an unproven body says to be about; 0 where it does not say."""
+        try:
+            return msgspec.json.decode(body, type=Claim).repository.id
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return 0
+
+    def targets(self, event: str, payload: dict[str, Any]) -> frozenset[int]:
+        """Read which repositories control would act on, with control's own reader."""
+        read = github_events.parse(event, payload, delivery="", host="", received_ms=0)
+        return frozenset((read.repo.id,)) if read else frozenset()
 
     def event(self, headers: Mapping[bytes, bytes]) -> str:
         """Name the event, empty where the header is missing or unsafe in keys and logs."""

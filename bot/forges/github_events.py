@@ -1,7 +1,8 @@
 """GitHub's webhooks as events: pure, and deaf to everything that Gatewright does not act on.
 
 Only what somebody did freshly acts: a comment that was created (an edit fires with today's rights on yesterday's
-text), a review that was submitted. Who may do it is asked later, by numeric id, of the API.
+text), a review that was submitted. Who may do it is asked later, by numeric id, of the API. An edit only says that what
+was read before has to be looked at again.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ from bot.model.event import Event, EventKind
 HAPPENINGS: Final[Mapping[tuple[str, str], EventKind]] = {
     ("issues", "labeled"): EventKind.LABELED,
     ("issues", "unlabeled"): EventKind.UNLABELED,
+    ("issues", "edited"): EventKind.ISSUE_EDITED,
     ("issues", "closed"): EventKind.ISSUE_CLOSED,
     ("issues", "transferred"): EventKind.ISSUE_AWAY,
     ("issues", "deleted"): EventKind.ISSUE_AWAY,
     ("issues", "locked"): EventKind.ISSUE_AWAY,
     ("issue_comment", "created"): EventKind.COMMENTED,
+    ("issue_comment", "edited"): EventKind.ISSUE_EDITED,  # whether it was one of ours is known later
+    ("issue_comment", "deleted"): EventKind.ISSUE_EDITED,
     ("pull_request", "closed"): EventKind.CHANGE_CLOSED,  # or merged, as the payload says
     ("pull_request", "synchronize"): EventKind.CHANGE_PUSHED,
     ("pull_request_review", "submitted"): EventKind.REVIEWED,
@@ -93,7 +97,11 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 def acts_on(event: str, action: str) -> bool:
-    """Tell from the event header and the action alone whether a delivery can matter to us."""
+    """Tell from the event header and the action alone whether a delivery can matter to us.
+
+    `repository` never does (transferred, renamed, publicized, privatized): it names no issue that a task could be found
+    by, it can get lost, and where a repository lives and who may read it is read again before each step anyway.
+    """
     return (event, action) in HAPPENINGS
 
 
@@ -118,6 +126,8 @@ def _issue(envelope: Envelope, payload: object) -> Event | None:
 
 def _comment(envelope: Envelope, payload: object) -> Event | None:
     seen = read(CommentDelivery, payload, "a comment event")
+    if envelope.kind is EventKind.ISSUE_EDITED:
+        return _comment_changed(envelope, seen)
     if not _speaks_for_itself(seen, seen.comment.user):
         return None
     comment = seen.comment.comment(envelope.received_ms)
@@ -129,6 +139,17 @@ def _comment(envelope: Envelope, payload: object) -> Event | None:
         on_change=on_change,
         comment=comment,
         issue=None if on_change else seen.issue.issue(envelope.received_ms),
+    )
+
+
+def _comment_changed(envelope: Envelope, seen: CommentDelivery) -> Event | None:
+    """Name who changed or deleted a comment, whoever wrote it; gates are shown on issues, elsewhere it is nothing."""
+    if seen.issue.pull_request is not None:
+        return None
+    return replace(
+        _event(envelope, seen, seen.issue.number),
+        comment=seen.comment.comment(envelope.received_ms),
+        issue=seen.issue.issue(envelope.received_ms),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
+from bot.forges.protocol import Visibility
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, Repo
 
@@ -26,6 +27,7 @@ Sha = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")]
 FullName = Annotated[str, Meta(pattern=r"^(?!\.\.?/)[A-Za-z0-9_.-]{1,100}/(?!\.\.?\Z)[A-Za-z0-9_.-]{1,100}\Z")]
 
 KINDS: Final = {"User": AccountKind.HUMAN, "Bot": AccountKind.BOT}
+VISIBILITIES: Final = frozenset(Visibility)
 GHOST: Final = Actor(id=0, login="ghost", kind=AccountKind.UNKNOWN)  # id 0 has no rights anywhere
 
 
@@ -41,12 +43,28 @@ class User(msgspec.Struct, frozen=True):
         return Actor(id=self.id, login=clean(self.login), kind=KINDS.get(self.type, AccountKind.UNKNOWN))
 
 
+class Created(msgspec.Struct, frozen=True):
+    """Anything that was made and has an id."""
+
+    id: Id
+
+
 class Repository(msgspec.Struct, frozen=True):
-    """A repository where it lives now."""
+    """A repository where it lives now; old servers say `private` and no `visibility`."""
 
     id: Id
     full_name: FullName
     default_branch: str = ""
+    private: bool = False
+    visibility: str = ""
+    owner: Created | None = None
+
+    @property
+    def seen_by(self) -> Visibility:
+        """Tell who may read it; everybody where GitHub does not say."""
+        if self.visibility in VISIBILITIES:
+            return Visibility(self.visibility)
+        return Visibility.PRIVATE if self.private and not self.visibility else Visibility.PUBLIC
 
     def repo(self, host: str) -> Repo:
         """Name the repository on this host."""
@@ -70,6 +88,7 @@ class IssueShape(msgspec.Struct, frozen=True):
     state: str = "open"
     locked: bool = False
     comments: int = 0
+    created_at: Time | None = None
     updated_at: Time | None = None
     html_url: str = ""
     pull_request: dict[str, Any] | None = None
@@ -86,6 +105,7 @@ class IssueShape(msgspec.Struct, frozen=True):
             is_locked=self.locked,
             updated_ms=milliseconds(self.updated_at, otherwise_ms),
             url=self.html_url,
+            created_ms=milliseconds(self.created_at, 0),
         )
 
 
@@ -184,12 +204,6 @@ class Ref(msgspec.Struct, frozen=True):
     """A git ref."""
 
     object: RefTarget
-
-
-class Created(msgspec.Struct, frozen=True):
-    """Anything that was made and has an id."""
-
-    id: Id
 
 
 class AppShape(msgspec.Struct, frozen=True):

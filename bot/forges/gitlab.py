@@ -10,37 +10,36 @@ import base64
 import binascii
 import time
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from bot.forges import gitlab_text
-from bot.forges.errors import INVALID, NOT_FOUND
+from bot.forges.errors import FORBIDDEN, INVALID, NOT_FOUND
+from bot.forges.gitlab_changes import Changes
+from bot.forges.gitlab_gates import Gates
+from bot.forges.gitlab_history import History
 from bot.forges.gitlab_notes import CHANGES, ISSUES, Notes
-from bot.forges.gitlab_shapes import (
-    Account,
-    Approvals,
-    BranchShape,
-    Clock,
-    FileShape,
-    IssueShape,
-    Member,
-    MergeRequestShape,
-    Project,
-    StatusShape,
-    read,
-)
+from bot.forges.gitlab_shapes import Account, Clock, FileShape, IssueShape, Namespace, Project, read
 from bot.forges.gitlab_transport import Pace, Request, Transport
-from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
+from bot.forges.protocol import (
+    Change,
+    Comparison,
+    GitAccess,
+    Home,
+    LastChange,
+    Membership,
+    Protection,
+    StatusState,
+    Visibility,
+)
 from bot.model.errors import GatewrightError
-from bot.model.event import AccountKind, Actor, Comment, Issue, Repo
+from bot.model.event import Actor, Comment, Issue, LabelEvent, Repo
 from bot.model.manners import Manners
+from bot.model.role import Role
 from bot.settings import GitLab as Table
 
-Shape = TypeVar("Shape")
-# Access levels, highest first: Owner 50 (and instance administrators 60), Maintainer, Developer, Reporter 20 and
-# Planner 15, Guest. https://docs.gitlab.com/api/members
-ROLES: Final = ((50, Role.ADMIN), (40, Role.MAINTAIN), (30, Role.WRITE), (15, Role.TRIAGE), (10, Role.READ))
-STATES: Final = {StatusState.PENDING: "pending", StatusState.SUCCESS: "success", StatusState.FAILURE: "failed"}
 FILE_BYTES: Final = 1 << 20
 GIT_USER: Final = "oauth2"  # any name will do beside a project, group or personal access token
 PACE: Final = Pace()
@@ -59,9 +58,11 @@ class GitLab:
         gitlab_text.check_name(bot_name)
         self._transport = Transport(table.url, table.token, pace=pace, clock=clock)
         self._notes = Notes(self._transport, pace, clock, bot_name)
+        self._history = History(self._transport)
+        self._gates = Gates(self._transport, clock, self.me, self._notes.patiently)
+        self._changes = Changes(self._transport, self._history, bot_name, self.me, self._notes.patiently)
         self._url = table.url.rstrip("/")
         self._push_token = table.push_token or table.token
-        self._bot_name = bot_name
         self._clock = clock
         self._me: Actor | None = None
 
@@ -71,35 +72,49 @@ class GitLab:
     async def me(self) -> Actor:
         """Read the account of the token, once."""
         if self._me is None:
-            self._me = read(Account, await self._transport.send(Request("GET", "/user")), "our account").actor()
+            self._me = read(Account, await self._ask("/user"), "our account").actor()
         return self._me
 
-    async def account(self, actor: Actor) -> Actor:
+    async def account(self, repo: Repo, actor: Actor) -> Actor:
         """Ask of what kind an account is; a deleted or blocked one, and one GitLab does not tell of, stay unknown."""
-        if not actor.id or actor.kind is not AccountKind.UNKNOWN:
-            return actor
-        found = await self._find(f"/users/{actor.id}", Account, "an account")
-        return actor if found is None or found.id != actor.id or found.state != "active" else found.actor()
+        return await self._gates.account(actor)
 
     async def home(self, repo: Repo) -> Home:
         """Read where the project lives now; git URLs are built on [gitlab] url, never taken from an answer."""
-        now = read(Project, await self._ask("GET", _project(repo)), "a project")
+        now = read(Project, await self._ask(f"/projects/{repo.id}"), "a project")
         if not now.default_branch:
             fix = "push a first commit to it"
             raise GatewrightError(INVALID, f"{now.path_with_namespace} has no default branch", fix=fix)
         home = now.repo(repo.host, repo.id)
-        return Home(repo=home, default_branch=now.default_branch, clone_url=f"{self._url}/{home.path}.git")
+        return Home(
+            repo=home,
+            default_branch=now.default_branch,
+            clone_url=f"{self._url}/{home.path}.git",
+            visibility=_visibility(now.visibility),
+            owner=(now.namespace.id or 0) if isinstance(now.namespace, Namespace) else 0,
+        )
+
+    async def lookup(self, near: Repo, path: str) -> Repo | None:
+        """Find a project by its path on this GitLab; a number alone would be taken for an id, and is none."""
+        if "/" not in path.strip("/"):
+            return None
+        try:
+            found = read(Project, await self._ask(f"/projects/{quote(path.strip('/'), safe='')}"), "a project")
+        except GatewrightError as error:
+            if error.code in (NOT_FOUND, FORBIDDEN):
+                return None
+            raise
+        return found.repo(near.host, 0) if found.id else None
 
     async def head(self, repo: Repo, branch: str) -> str:
         """Read the commit id a branch points to."""
-        found = await self._ask("GET", f"{_project(repo)}/repository/branches/{quote(branch, safe='')}")
-        return read(BranchShape, found, "a branch").commit.id
+        return await self._history.head(repo, branch)
 
     async def file(self, repo: Repo, path: str, commit: str) -> bytes | None:
         """Read one file of at most 1 MiB; None where there is no such file."""
-        where = f"{_project(repo)}/repository/files/{quote(path, safe='')}"
+        where = f"/projects/{repo.id}/repository/files/{quote(path, safe='')}"
         try:
-            found = read(FileShape, await self._ask("GET", where, {"ref": commit}), "a file")
+            found = read(FileShape, await self._ask(where, {"ref": commit}), "a file")
         except GatewrightError as error:
             if error.code == NOT_FOUND:
                 return None
@@ -107,23 +122,28 @@ class GitLab:
         return _content(found, path)
 
     async def issue(self, repo: Repo, number: int) -> Issue | None:
-        """Read an issue; one that was moved is gone from here."""
-        found = await self._find(f"{_project(repo)}/{ISSUES}/{number}", IssueShape, "an issue")
-        return None if found is None or found.moved_to_id else found.issue(int(self._clock() * 1000))
+        """Read an issue and how it came here; one that was moved away is gone from here."""
+        data = await self._notes.patiently(f"/projects/{repo.id}/{ISSUES}/{number}")
+        found = None if data is None else read(IssueShape, data, "an issue")
+        if found is None or found.moved_to_id:
+            return None
+        return replace(found.issue(int(self._clock() * 1000)), arrival=await self._history.arrival(repo, found))
 
     async def role(self, repo: Repo, actor: Actor) -> Role:
         """Read what an account may do, with rights of groups and invitations; no answer is never a role."""
-        try:
-            data = await self._ask("GET", f"{_project(repo)}/members/all/{actor.id}")
-        except GatewrightError as error:
-            if error.code == NOT_FOUND:
-                return Role.NONE
-            raise
-        found = read(Member, data, "a member")
-        awaits = found.membership_state not in ("", "active")
-        if found.id != actor.id or found.state != "active" or awaits:
-            return Role.NONE
-        return next((role for level, role in ROLES if found.access_level >= level), Role.NONE)
+        return await self._gates.role(repo, actor)
+
+    async def label_events(self, repo: Repo, number: int) -> tuple[LabelEvent, ...]:
+        """Read the history of labels, whole; accounts are of unknown kind until `account` is asked."""
+        return await self._history.label_events(repo, number)
+
+    async def comments(self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False) -> tuple[Comment, ...]:
+        """List what people and bots wrote, the first thousand since then; GitLab's own notes are nobody's."""
+        return await self._notes.since((repo.id, CHANGES if on_change else ISSUES, number), since_ms)
+
+    async def membership(self, repo: Repo, group: str, actor: Actor) -> Membership | None:
+        """Ask for a member of a group, inherited and invited ones included."""
+        return await self._gates.membership(group, actor)
 
     async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         """Post a note, or as many as the text needs; never repeated after a fault, as it may have been posted."""
@@ -149,60 +169,56 @@ class GitLab:
         await self._notes.react(repo, number, comment, reaction)
 
     async def set_status(self, repo: Repo, commit: str, state: StatusState, context: str, text: str) -> None:
-        """Set an external commit status; setting the state it is in again is refused by GitLab, and is no fault."""
-        asked = {"state": STATES[state], "name": context, "description": gitlab_text.status_text(text)}
-        try:
-            await self._ask("POST", f"{_project(repo)}/statuses/{commit}", data=asked)
-        except GatewrightError as error:
-            if error.code != INVALID or "transition" not in error.why or not await self._stands(repo, commit, asked):
-                raise
-
-    async def _stands(self, repo: Repo, commit: str, asked: Mapping[str, str]) -> bool:
-        where = f"{_project(repo)}/repository/commits/{commit}/statuses"
-        data = await self._ask("GET", where, {"name": asked["name"]})
-        return any(seen.status == asked["state"] for seen in read(tuple[StatusShape, ...], data, "statuses"))
+        """Set an external commit status, which anybody may who can push a branch."""
+        await self._changes.set_status(repo, commit, state, context, text)
 
     async def open_change(self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool) -> Change:
         """Open a merge request from a branch of the same project."""
-        asked = {
-            "source_branch": branch,
-            "target_branch": base,
-            "title": gitlab_text.title(title, draft=draft),
-            "description": gitlab_text.description(body, self._bot_name),
-        }
-        data = await self._ask("POST", f"{_project(repo)}/merge_requests", data=asked, notifies=True)
-        return await self._change(repo, read(MergeRequestShape, data, "a merge request"))
+        return await self._changes.open(repo, branch, base, gitlab_text.title(title, draft=draft), body)
 
     async def find_change(self, repo: Repo, branch: str) -> Change | None:
         """Find the newest merge request that we opened from a branch of this very project."""
-        me = await self.me()
-        query = {"source_branch": branch, "state": "all", "order_by": "created_at", "sort": "desc", "per_page": 100}
-        data = await self._ask("GET", f"{_project(repo)}/merge_requests", query)
-        for seen in read(tuple[MergeRequestShape, ...], data, "merge requests"):
-            from_here = seen.source_branch == branch and seen.source_project_id in (None, repo.id)
-            if from_here and seen.author is not None and seen.author.id == me.id:
-                return await self._change(repo, seen)
-        return None
+        return await self._changes.find(repo, branch)
 
     async def get_change(self, repo: Repo, number: int) -> Change | None:
         """Read one merge request."""
-        where = f"{_project(repo)}/merge_requests/{number}"
-        found = await self._find(where, MergeRequestShape, "a merge request")
-        return None if found is None else await self._change(repo, found)
+        return await self._changes.get(repo, number)
 
     async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
-        """Ask who approves the merge request now; deliveries of approvals come late, twice and in any order."""
-        data = await self._ask("GET", f"{_project(repo)}/merge_requests/{number}/approvals")
-        return any(each.user.id == actor.id for each in read(Approvals, data, "approvals").approved_by)
+        """Ask who approves the merge request now; GitLab does not say for which commit."""
+        return await self._changes.approves(repo, number, actor)
+
+    async def compare(self, repo: Repo, base: str, head: str) -> Comparison:
+        """Compare two commits or branches directly."""
+        return await self._history.compare(repo, base, head)
+
+    async def tree(self, repo: Repo, commit: str) -> str:
+        """Compute the id of a commit's tree from what its root directory holds."""
+        return await self._history.tree(repo, commit)
+
+    async def last_change(self, repo: Repo, path: str, ref: str) -> LastChange | None:
+        """Find the commit that last touched a file; GitLab proves nobody's account for it."""
+        return await self._history.last_change(repo, path, ref)
+
+    async def protection(self, repo: Repo, branch: str, context: str) -> Protection:
+        """Tell whether nobody but the bot may merge or push; a status alone is advice, whatever its name."""
+        return await self._gates.protection(repo, branch)
+
+    async def merge(self, repo: Repo, number: int, head: str) -> None:
+        """Merge at exactly this head; GW-FORGE-MERGE says what keeps GitLab from it."""
+        await self._changes.merge(repo, number, head)
+
+    async def release_ci(self, repo: Repo, number: int, branch: str, commit: str) -> None:
+        """Start a pipeline for a commit that is the head still."""
+        await self._changes.release_ci(repo, number, branch, commit)
 
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a merge request."""
-        text = gitlab_text.description(body, self._bot_name)
-        await self._ask("PUT", f"{_project(repo)}/merge_requests/{number}", data={"description": text})
+        await self._changes.edit(repo, number, body)
 
     async def close_change(self, repo: Repo, number: int) -> None:
         """Close a merge request without merging it."""
-        await self._ask("PUT", f"{_project(repo)}/merge_requests/{number}", data={"state_event": "close"})
+        await self._changes.close(repo, number)
 
     async def git_access(self, repo: Repo, *, write: bool) -> GitAccess | None:
         """Give git the configured token: GitLab mints none for one repository."""
@@ -212,36 +228,13 @@ class GitLab:
         """Release the thread and its connections."""
         await self._transport.close()
 
-    async def _change(self, repo: Repo, seen: MergeRequestShape) -> Change:
-        head = seen.sha or await self.head(repo, seen.source_branch)  # GitLab computes it after it has answered
-        return Change(
-            number=seen.iid,
-            url=seen.web_url or "",
-            head=head,
-            branch=seen.source_branch,
-            is_open=seen.state in ("opened", "locked"),  # locked: it is being merged at this moment
-            is_merged=seen.state == "merged",
-            is_draft=bool(seen.draft or seen.work_in_progress),
-        )
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        *,
-        data: Mapping[str, Any] | None = None,
-        notifies: bool = False,
-    ) -> Any:
-        return await self._transport.send(Request(method, path, query or {}, data, notifies))
-
-    async def _find(self, path: str, shape: type[Shape], what: str) -> Shape | None:
-        found = await self._notes.patiently(path)
-        return None if found is None else read(shape, found, what)
+    async def _ask(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        return await self._transport.send(Request("GET", path, query or {}))
 
 
-def _project(repo: Repo) -> str:
-    return f"/projects/{repo.id}"
+def _visibility(told: str | None) -> Visibility:
+    """Read who sees the project; what is not told, or in a word we do not know, may be everybody."""
+    return Visibility(told) if told in set(Visibility) else Visibility.PUBLIC
 
 
 def _content(found: FileShape, path: str) -> bytes:

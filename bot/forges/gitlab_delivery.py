@@ -15,7 +15,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from bot.forges import gitlab_events
+from bot.forges.gitlab_shapes import MaybeId
 from bot.model.errors import UsageError
 
 EVENT: Final = re.compile(rb"[A-Z][A-Za-z]{0,31}(?: [A-Z][a-z]{1,31}){1,4}")
@@ -25,6 +28,22 @@ SIGNATURES: Final = re.compile(rb"[\x21-\x7e]{4,200}(?: [\x21-\x7e]{4,200}){0,15
 PREFIX: Final = "whsec_"
 SKEW: Final = 300.0  # seconds; older or later ones may be replays
 SHORTEST_KEY: Final = 16  # bytes
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A project by its number, wherever a payload of any age says it."""
+
+    id: MaybeId = None
+    target_project_id: MaybeId = None
+    project_id: MaybeId = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The one thing that is read of a body before it is proven."""
+
+    project: Named = Named()
+    project_id: MaybeId = None
+    object_attributes: Named = Named()
 
 
 class GitLabDelivery:
@@ -62,6 +81,20 @@ class GitLabDelivery:
             return self._has_token(headers)
         content = b"%b.%b.%b" % (headers.get(b"webhook-id", b""), headers.get(b"webhook-timestamp", b""), body)
         return verify_signature(self._keys, content, headers[b"webhook-signature"])
+
+    def claims(self, body: bytes) -> int:
+        """Read which project an unproven body says to be about; 0 where it does not say."""
+        try:
+            said = msgspec.json.decode(body, type=Claim)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return 0
+        subject = said.object_attributes
+        return said.project.id or said.project_id or subject.target_project_id or subject.project_id or 0
+
+    def targets(self, event: str, payload: dict[str, Any]) -> frozenset[int]:
+        """Read which projects control would act on, with control's own reader."""
+        read = gitlab_events.parse(event, payload, delivery="", host="", received_ms=0)
+        return frozenset(each.repo.id for each in read)
 
     def event(self, headers: Mapping[bytes, bytes]) -> str:
         """Name the event, empty where the header is missing or unsafe in keys and logs."""

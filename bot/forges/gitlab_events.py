@@ -1,7 +1,8 @@
 """GitLab's webhooks as events: pure, and deaf to everything that Gatewright does not act on.
 
-Only what somebody did freshly acts. A note that was edited comes under the name of its author, not of the editor, so
-only created ones count; payloads say nothing of what kind an account is, so that is asked of the API later.
+Only what somebody did freshly acts. A note that was edited comes under the name of its author, not of the editor: that
+it was edited is passed on in nobody's name, so that what was shown is read again. Payloads say nothing of what kind an
+account is, nor how an issue came here; the API is asked for that later.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
 # An empty action is an instance before 16.11, whose notes are told apart by their times.
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     ISSUE: ("open", "update", "close"),
-    NOTE: ("create", ""),
+    NOTE: ("create", "update", ""),
     MERGE_REQUEST: ("merge", "close", "update", "approved", "approval", "unapproved", "unapproval"),
 }
 IGNORED: Final[Mapping[str, str]] = {
@@ -53,6 +54,18 @@ IGNORED: Final[Mapping[str, str]] = {
     "Subgroup Hook": "projects are known by their id, whatever becomes of their names",
     "System Hook": "of system hooks only those of merge requests matter",
 }
+# System hooks say what they are in `event_name`; what they tell is read from the API whenever it matters.
+SYSTEM: Final[Mapping[str, str]] = {
+    "project_transfer": "where a project lives is asked of the API before each step",
+    "project_rename": "projects are known by their id, whatever becomes of their names",
+    "project_update": "who may read a project is asked of the API before each step",
+    "user_rename": "people are known by their id, whatever they call themselves",
+    "user_add_to_group": "memberships are asked of the API at the moment they matter",
+    "user_remove_from_group": "memberships are asked of the API at the moment they matter",
+    "user_add_to_team": "rights are asked of the API at the moment they matter",
+    "user_remove_from_team": "rights are asked of the API at the moment they matter",
+}
+EDITS: Final = ("title", "description", "confidential")  # members of `changes` by which an issue reads otherwise
 CHANGES: Final = {
     "merge": EventKind.CHANGE_MERGED,
     "close": EventKind.CHANGE_CLOSED,
@@ -109,7 +122,9 @@ def look(event: str, payload: dict[str, Any], *, delivery: str, host: str, recei
     if event not in HEADERS:
         return Ignored(IGNORED.get(event, "nothing is known of this event"))
     if kind not in HEADERS[event]:
-        return Ignored(IGNORED.get(event, f"its body is of another kind: {kind!r}"[:100]))
+        told = payload.get("event_name")
+        why = SYSTEM.get(told) if event == "System Hook" and isinstance(told, str) else None
+        return Ignored(why or IGNORED.get(event, f"its body is of another kind: {kind!r}"[:100]))
     action = action_of(payload)
     if action not in ACTIONS[kind]:
         return Ignored(f"{kind}: {action or 'no action'} moves nothing"[:100])
@@ -134,9 +149,10 @@ def _issue(envelope: Envelope, payload: object) -> Seen:
         changes = seen.changes or {}
         if _went_away(changes):
             return (replace(base, kind=EventKind.ISSUE_AWAY),)
-        found = _label_changes(changes.get("labels"))
+        found = [(EventKind.ISSUE_EDITED, "")] if any(name in changes for name in EDITS) else []
+        found += _label_changes(changes.get("labels"))
     events = tuple(replace(base, kind=kind, label=label) for kind, label in found)
-    return events or Ignored("no label was set or taken")
+    return events or Ignored("neither its text nor its labels changed")
 
 
 def _went_away(changes: Mapping[str, Change]) -> bool:
@@ -163,7 +179,7 @@ def _note(envelope: Envelope, payload: object) -> Seen:
     note = seen.object_attributes
     repo = _repo(envelope, seen, note.project_id)
     target = {"Issue": seen.issue, "MergeRequest": seen.merge_request}.get(note.noteable_type)
-    if reason := _deaf(envelope, seen, repo, target):
+    if reason := _deaf(seen, repo, target):
         return Ignored(reason)
     assert repo is not None and target is not None and seen.user is not None  # noqa: S101, PT018 - as _deaf found
     created = milliseconds(note.created_at, envelope.received_ms)
@@ -178,14 +194,16 @@ def _note(envelope: Envelope, payload: object) -> Seen:
         url=note.url or "",
         is_internal=is_private and not (issue and issue.is_confidential),
     )
-    base = _event(envelope, seen, repo, target.iid)
-    on_change = target is seen.merge_request
-    return (
-        replace(base, kind=EventKind.COMMENTED, at_ms=created, comment=comment, on_change=on_change, issue=issue),
-    )  # fmt: skip
+    base = replace(_event(envelope, seen, repo, target.iid), on_change=target is seen.merge_request, issue=issue)
+    if _is_edit(envelope, seen):
+        if base.on_change:
+            return Ignored("gates are shown on issues, and only there an edit matters")
+        # `user` is who wrote it, whoever edited it: no person may be taken for the actor.
+        return (replace(base, kind=EventKind.ISSUE_EDITED, actor=GHOST, at_ms=comment.updated_ms, comment=comment),)
+    return (replace(base, kind=EventKind.COMMENTED, at_ms=created, comment=comment),)
 
 
-def _deaf(envelope: Envelope, seen: NoteDelivery, repo: Repo | None, target: object) -> str:
+def _deaf(seen: NoteDelivery, repo: Repo | None, target: object) -> str:
     """Say why a note is not listened to, empty where it is."""
     note = seen.object_attributes
     if note.system:
@@ -194,11 +212,15 @@ def _deaf(envelope: Envelope, seen: NoteDelivery, repo: Repo | None, target: obj
         return f"notes on {note.noteable_type} are not listened to"[:100]
     if repo is None:
         return "it names no project by id"
-    if not envelope.action and note.created_at != note.updated_at:
-        return "it may have been edited: without an action only the times tell"
     if seen.user is None or not seen.user.id or seen.user.id != note.author_id:
         return "who sent it is not who wrote it"
     return ""
+
+
+def _is_edit(envelope: Envelope, seen: NoteDelivery) -> bool:
+    """Tell an edited note from a new one; without an action only the times tell, and then a doubt is an edit."""
+    note = seen.object_attributes
+    return envelope.action == "update" or (not envelope.action and note.created_at != note.updated_at)
 
 
 def _merge_request(envelope: Envelope, payload: object) -> Seen:

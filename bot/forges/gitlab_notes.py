@@ -20,6 +20,7 @@ CHANGES: Final = "merge_requests"
 EMOJI: Final = {"+1": "thumbsup", "-1": "thumbsdown"}
 PAGE: Final = 100
 PAGES: Final = 10  # newest ones searched for a marker
+MOST_LISTED: Final = 1_000
 MOST_NOTES: Final = 4_500  # GitLab takes 5,000 for one issue or merge request; the rest is for people
 KNOWN_MOST: Final = 4_096  # places remembered
 
@@ -88,6 +89,21 @@ class Notes:
             if len(notes) < PAGE:
                 return None
         return None
+
+    async def since(self, place: Place, since_ms: int) -> tuple[Comment, ...]:
+        """List the first thousand notes that were written at or after a time; GitLab lists from either end only."""
+        otherwise = int(self._clock() * 1000)
+        query = {"activity_filter": "only_comments", "order_by": "created_at", "sort": "desc"}
+        found: list[Comment] = []
+        async for page in self._transport.pages(_path(place), query):
+            seen = [note.comment(otherwise) for note in read(tuple[NoteShape, ...], page, "notes") if not note.system]
+            found += [comment for comment in seen if comment.created_ms >= since_ms]
+            if any(comment.created_ms < since_ms for comment in seen):
+                break
+        found.sort(key=lambda comment: (comment.created_ms, comment.id))
+        for comment in found[:MOST_LISTED]:
+            self._remember(comment.id, place[1])
+        return tuple(found[:MOST_LISTED])
 
     async def react(self, repo: Repo, number: int, note: int, reaction: str) -> None:
         """Award an emoji; GitLab calls a second one `already been taken`, under 404."""

@@ -51,12 +51,20 @@ class Account(msgspec.Struct, frozen=True):
         return Actor(id=self.id, login=clean(self.username), kind=kind)
 
 
+class Namespace(msgspec.Struct, frozen=True):
+    """The group or the person's own space that a project is in."""
+
+    id: MaybeId = None
+
+
 class Project(msgspec.Struct, frozen=True):
     """A project where it lives now."""
 
     path_with_namespace: FullPath
     id: MaybeId = None
     default_branch: str | None = None
+    visibility: str | None = None  # API
+    namespace: Namespace | str | None = None  # the API has an object, webhooks its name
 
     def repo(self, host: str, otherwise: int) -> Repo:
         """Name the project on this host; `otherwise` is its id where old payloads say it elsewhere."""
@@ -84,10 +92,14 @@ class IssueShape(msgspec.Struct, frozen=True):
     moved_to_id: int | None = None
     project_id: MaybeId = None
     user_notes_count: int = 0
+    created_at: str | None = None
     updated_at: str | None = None
     url: str | None = None
     web_url: str | None = None
     action: str | None = None
+    imported: bool | None = None  # API, 16.10
+    imported_from: str | None = None  # API, 16.10
+    service_desk_reply_to: str | None = None  # API, for reporters and above
 
     def issue(self, otherwise_ms: int) -> Issue:
         """Read the issue; `otherwise_ms` stands in for a missing time."""
@@ -103,6 +115,7 @@ class IssueShape(msgspec.Struct, frozen=True):
             updated_ms=milliseconds(self.updated_at, otherwise_ms),
             url=self.web_url or self.url or "",
             is_confidential=bool(self.confidential),
+            created_ms=milliseconds(self.created_at, 0),
         )
 
 
@@ -145,6 +158,8 @@ class MergeRequestShape(msgspec.Struct, frozen=True):
     author: Account | None = None
     web_url: str | None = None
     user_notes_count: int = 0
+    merge_error: str | None = None
+    detailed_merge_status: str | None = None  # 15.6
 
 
 class Approver(msgspec.Struct, frozen=True):
@@ -166,6 +181,13 @@ class Member(msgspec.Struct, frozen=True):
     access_level: int
     state: str = ""  # of the account
     membership_state: str = ""  # `awaiting` where somebody has to let it in
+    created_at: str | None = None
+    expires_at: str | None = None  # a day; it ends as that day begins, UTC
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether neither the account nor the membership is held back."""
+        return self.state == "active" and self.membership_state in ("", "active")
 
 
 class StatusShape(msgspec.Struct, frozen=True):

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from bot.forges.errors import RateLimited
+from bot.forges.errors import INVALID, RateLimited
 from bot.forges.gitlab_errors import moved, rate_limited, translate, unavailable, wait_asked
 from bot.forges.gitlab_shapes import Clock
-from bot.model.errors import Unavailable
+from bot.model.errors import GatewrightError, Unavailable
 
 if TYPE_CHECKING:
     import gitlab
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 AGENT: Final = "gatewright"
 MAX_ANSWER: Final = 16 * 1024 * 1024  # bytes
+PAGE: Final = 100  # the most that GitLab puts on one
+PAGES: Final = 60  # a list that is longer is refused, not cut
 REPEATABLE: Final = frozenset({"GET", "PUT"})  # a POST may have been carried out before it failed
 
 
@@ -58,6 +61,15 @@ class Request:
         return f"{self.method} {self.path}"
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What came back: decoded JSON, and the query of the next page, None at the end of a list."""
+
+    body: Any
+    following: Mapping[str, str] | None = None
+    is_paged: bool = False
+
+
 class Transport:
     """python-gitlab, one request at a time: its session is used by one thread only."""
 
@@ -74,6 +86,29 @@ class Transport:
 
     async def send(self, request: Request) -> Any:
         """Carry out a request and return the decoded JSON; raise GatewrightError saying what to do."""
+        return (await self._sent(request)).body
+
+    async def pages(
+        self, path: str, query: Mapping[str, Any] | None = None, *, most: int = PAGES
+    ) -> AsyncIterator[list[Any]]:
+        """Read a list page by page; raise where its end is not reached, so that none is taken for whole that is not.
+
+        How many entries a page has tells nothing: GitLab leaves out what we may not see after it has cut the pages.
+        """
+        asked: Mapping[str, Any] = {**(query or {}), "per_page": PAGE}
+        for _ in range(most):
+            answer = await self._sent(Request("GET", path, asked))
+            if not isinstance(answer.body, list):
+                raise _unreadable(path, "the answer is no list")
+            if len(answer.body) >= PAGE and not answer.is_paged:
+                raise _unreadable(path, "a full page came without links: something on the way took them out")
+            yield answer.body
+            if answer.following is None:
+                return
+            asked = answer.following
+        raise _unreadable(path, f"it has more than {most * PAGE} entries")
+
+    async def _sent(self, request: Request) -> Answer:
         turn: AbstractAsyncContextManager[None] = nullcontext() if request.method == "GET" else self._turn(request)
         async with turn:
             for attempt in range(1, self._pace.tries + 1):
@@ -115,7 +150,7 @@ class Transport:
             raise rate_limited(str(request), self._closed_until, wait)
         await asyncio.sleep(max(0.0, wait))
 
-    def _once(self, request: Request) -> Any:
+    def _once(self, request: Request) -> Answer:
         """Run in the thread."""
         import gitlab  # noqa: PLC0415 - the web process and the local forge do without it
         import requests  # noqa: PLC0415
@@ -131,7 +166,8 @@ class Transport:
                 obey_rate_limit=False,
                 retry_transient_errors=False,
             )
-            return None if answer.status_code == HTTPStatus.NO_CONTENT else msgspec.json.decode(answer.content)
+            body = None if answer.status_code == HTTPStatus.NO_CONTENT else msgspec.json.decode(answer.content)
+            return Answer(body, _following(answer), "Link" in answer.headers)
         except (gitlab.exceptions.RedirectError, requests.TooManyRedirects) as error:
             raise moved(doing, str(error)) from error
         except gitlab.exceptions.GitlabError as error:
@@ -176,3 +212,14 @@ class Transport:
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _following(answer: requests.Response) -> dict[str, str] | None:
+    """Take the query of the next page; its address stays the one that we asked, wherever the link points."""
+    url = answer.links.get("next", {}).get("url", "")
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)) if url else None
+
+
+def _unreadable(path: str, why: str) -> GatewrightError:
+    fix = "ask whoever runs GitLab and the proxy before it"
+    return GatewrightError(INVALID, f"GitLab's list cannot be read to its end: GET {path}", why=why, fix=fix)

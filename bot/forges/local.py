@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from pathlib import Path
 from typing import Final
@@ -15,22 +14,25 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
+from bot.forges import local_git as git
+from bot.forges.local_git import said
+from bot.forges.protocol import Change, Comparison, GitAccess, Home, LastChange, Membership, Protection, StatusState
 from bot.model.errors import GatewrightError, UsageError
-from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, Repo
+from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, LabelEvent, Repo
 from bot.model.manners import Manners
+from bot.model.role import Role
 
 HOST: Final = "localhost"
 BOT: Final = Actor(1, "gatewright", AccountKind.BOT)
 YOU: Final = Actor(2, "you", AccountKind.HUMAN)
-# Reading a person's repository must not run what its configuration names.
-GIT: Final = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-replace-objects")
+MOST_COMMENTS: Final = 1_000
 
 
 class Store(msgspec.Struct):
     """Everything the local forge remembers about one repository."""
 
     issues: dict[int, Issue] = {}
+    labels: dict[int, list[LabelEvent]] = {}
     comments: dict[int, tuple[int, Comment]] = {}  # id -> (issue or change, comment)
     reactions: list[tuple[int, str]] = []
     changes: dict[int, Change] = {}
@@ -58,47 +60,28 @@ async def survey(path: Path) -> Place:
     """Look at a repository on disk; raises UsageError saying what is missing for work to start from it."""
     if not await asyncio.to_thread(path.is_dir):
         raise UsageError("GW-LOCAL-REPO", f"there is no directory {path}", fix="name a git repository with --repo")
-    code, root = await _git(path, "rev-parse", "--show-toplevel", trusted="*")
+    code, root = await said(path, "rev-parse", "--show-toplevel", trusted="*")
     if code:
-        code, root = await _git(path, "rev-parse", "--absolute-git-dir", trusted="*")  # bare, perhaps
+        code, root = await said(path, "rev-parse", "--absolute-git-dir", trusted="*")  # bare, perhaps
     if code:
         raise UsageError(
             "GW-LOCAL-REPO", f"{path} is not a git repository", why=root,
             fix=f"git -C {path} init, commit what there is, and try again",
         )  # fmt: skip
     top = Path(root)
-    code, branch = await _git(top, "symbolic-ref", "--short", "HEAD", trusted=root)
+    code, branch = await said(top, "symbolic-ref", "--short", "HEAD", trusted=root)
     if code:
         raise UsageError(
             "GW-LOCAL-DETACHED", f"no branch is checked out in {top}", why="HEAD is detached: a commit is checked out",
             fix=f"git -C {top} switch BRANCH, the one that work shall start from",
         )  # fmt: skip
-    code, commit = await _git(top, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}", trusted=root)
+    code, commit = await said(top, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}", trusted=root)
     if code:
         raise UsageError(
             "GW-LOCAL-EMPTY", f"the branch {branch} of {top} has no commit yet", why="work starts from a commit",
             fix=f"git -C {top} add -A && git -C {top} commit -m 'Begin'",
         )  # fmt: skip
     return Place(local_repo(top), branch, commit)
-
-
-async def _git(path: Path, *args: str, trusted: str) -> tuple[int, str]:
-    code, out, problem = await _call(path, *args, trusted=trusted)
-    return code, (problem if code else out).decode("utf-8", "replace").strip()[:300]
-
-
-async def _call(path: Path, *args: str, trusted: str) -> tuple[int, bytes, bytes]:
-    # A list of its own: no helper, no configuration of the person's, no repository named by the environment.
-    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *GIT, "-c", f"safe.directory={trusted}", "-C", str(path), *args,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise GatewrightError("GW-GIT-MISSING", "git is not installed", fix="apt-get install git") from None
-    out, problem = await process.communicate()
-    return process.returncode or 0, out, problem
 
 
 class LocalForge:
@@ -120,11 +103,26 @@ class LocalForge:
     async def home(self, repo: Repo) -> Home:
         """Read which branch is checked out: work starts from there."""
         branch = await self.read(repo, "symbolic-ref", "--short", "HEAD")
-        return Home(repo, branch.decode().strip(), repo.path)
+        return Home(repo, branch.decode().strip(), repo.path, owner=YOU.id)
 
     async def head(self, repo: Repo, branch: str) -> str:
         """Read the commit of a branch; an empty repository has none."""
         return (await self.read(repo, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}")).decode().strip()
+
+    async def compare(self, repo: Repo, base: str, head: str) -> Comparison:
+        """Compare two commits or branches."""
+        old, new = await git.resolve(repo.path, base), await git.resolve(repo.path, head)
+        paths, is_whole = await git.paths_between(repo.path, old, new)
+        return Comparison(await git.is_ancestor(repo.path, old, new), paths, is_whole)
+
+    async def tree(self, repo: Repo, commit: str) -> str:
+        """Name the git tree of a commit."""
+        return await git.tree(repo.path, commit)
+
+    async def last_change(self, repo: Repo, path: str, ref: str) -> LastChange | None:
+        """Find the commit that last touched a file; who made it is anybody's word, so nobody is named."""
+        commit = await git.last_touched(repo.path, path, ref)
+        return LastChange(commit) if commit else None
 
     async def file(self, repo: Repo, path: str, commit: str) -> bytes | None:
         """Read a file at a commit."""
@@ -134,9 +132,12 @@ class LocalForge:
     def add_issue(self, repo: Repo, title: str, body: str, label: str) -> Issue:
         """Write down what a person wants changed."""
         store = self._load(repo)
-        number = _next(store)
-        issue = Issue(number, title, body, YOU, (label,), is_open=True, is_locked=False, updated_ms=_now())
+        number, now = _next(store), _now()
+        issue = Issue(
+            number, title, body, YOU, (label,), is_open=True, is_locked=False, updated_ms=now, created_ms=now
+        )  # fmt: skip
         store.issues[number] = issue
+        store.labels[number] = [LabelEvent(label, YOU, now, is_set=True)]
         self._save(repo, store)
         return issue
 
@@ -152,9 +153,30 @@ class LocalForge:
         """Let the person at this machine do everything, and nobody else anything."""
         return Role.ADMIN if actor.id == YOU.id else Role.NONE
 
-    async def account(self, actor: Actor) -> Actor:
-        """Know everybody there is."""
-        return actor
+    async def account(self, repo: Repo, actor: Actor) -> Actor:
+        """Know the person at this machine and the bot, by their numbers; nobody else is anybody."""
+        return {each.id: each for each in (BOT, YOU)}.get(actor.id, replace(actor, kind=AccountKind.UNKNOWN))
+
+    async def lookup(self, near: Repo, path: str) -> Repo | None:
+        """Find another repository on this disk by its absolute path."""
+        try:
+            return (await survey(Path(path))).repo if Path(path).is_absolute() else None
+        except UsageError:
+            return None
+
+    async def label_events(self, repo: Repo, number: int) -> tuple[LabelEvent, ...]:
+        """Read who labelled an issue: the person at this machine; empty for issues of older versions."""
+        return tuple(self._load(repo).labels.get(number, ()))
+
+    async def comments(self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False) -> tuple[Comment, ...]:
+        """List comments, oldest first."""
+        held = sorted(self._load(repo).comments.items())
+        found = [c for _, (where, c) in held if where == number and c.created_ms >= since_ms]
+        return tuple(found[:MOST_COMMENTS])
+
+    async def membership(self, repo: Repo, group: str, actor: Actor) -> Membership | None:
+        """Know no groups."""
+        return None
 
     async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         """Keep a comment of the bot's."""
@@ -206,7 +228,9 @@ class LocalForge:
         store = self._load(repo)
         number = _next(store)
         head = await self.head(repo, branch)
-        change = Change(number, "", head, branch, is_open=True, is_merged=False, is_draft=draft)
+        change = Change(
+            number, "", head, branch, is_open=True, is_merged=False, is_draft=draft, source=repo.id
+        )  # fmt: skip
         store.changes[number], store.bodies[number] = change, body
         self._save(repo, store)
         return change
@@ -240,6 +264,26 @@ class LocalForge:
         store.changes[number] = replace(store.changes[number], is_open=False)
         self._save(repo, store)
 
+    async def protection(self, repo: Repo, branch: str, context: str) -> Protection:
+        """Tell that nothing holds anybody: whoever has the directory may move its branches."""
+        return Protection(is_enforced=False, why="a repository on disk cannot hold merges to a status")
+
+    async def merge(self, repo: Repo, number: int, head: str) -> None:
+        """Refuse: a local task ends with its branch, and what becomes of it is the person's."""
+        change = self._load(repo).changes.get(number)
+        raise GatewrightError(
+            "GW-LOCAL-MERGE", "nothing is merged into a repository on disk",
+            why="its checkout is yours, and may be at work",
+            fix=f"git -C {repo.path} merge {change.branch}" if change else "merge the branch yourself",
+        )  # fmt: skip
+
+    async def release_ci(self, repo: Repo, number: int, branch: str, commit: str) -> None:
+        """Refuse: no CI is held back here."""
+        raise GatewrightError(
+            "GW-LOCAL-CI", "a repository on disk has no CI that could be released",
+            why="checks run in the jail, whatever policy says of `ci`", fix="nothing is to be done",
+        )  # fmt: skip
+
     async def git_access(self, repo: Repo, *, write: bool) -> GitAccess | None:
         """Need no credential: the worker reads and writes the directory itself."""
         return None
@@ -262,15 +306,7 @@ class LocalForge:
 
     async def read(self, repo: Repo, *args: str) -> bytes:
         """Ask git about a repository; reading calls only."""
-        code, out, problem = await _call(Path(repo.path), *args, trusted=repo.path)
-        if code:
-            raise GatewrightError(
-                "GW-LOCAL-GIT",
-                f"{repo.path} does not answer as a git repository with a commit on a branch",
-                why=problem.decode("utf-8", "replace").strip()[:300],
-                fix="name a repository with at least one commit and a branch checked out",
-            )
-        return out
+        return await git.read(repo.path, *args)
 
 
 def _next(store: Store) -> int:

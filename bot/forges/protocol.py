@@ -7,24 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from bot.model.event import Actor, Comment, Issue, Repo
+from bot.model.event import Actor, Comment, Issue, LabelEvent, Repo
 from bot.model.manners import Manners
-
-
-class Role(StrEnum):
-    """What an account may do in a repository, weakest first."""
-
-    NONE = "none"
-    READ = "read"
-    TRIAGE = "triage"
-    WRITE = "write"
-    MAINTAIN = "maintain"
-    ADMIN = "admin"
-
-    def at_least(self, other: Role) -> bool:
-        """Compare by strength."""
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(other)
+from bot.model.role import Role
 
 
 class StatusState(StrEnum):
@@ -35,12 +20,25 @@ class StatusState(StrEnum):
     FAILURE = "failure"
 
 
+class Visibility(StrEnum):
+    """Who may read a repository."""
+
+    PRIVATE = "private"
+    INTERNAL = "internal"
+    PUBLIC = "public"
+
+
 class Home(msgspec.Struct, frozen=True):
-    """Where a repository lives: its default branch and the URL (or path) that git fetches from and pushes to."""
+    """Where a repository lives: its default branch and the URL (or path) that git fetches from and pushes to.
+
+    `owner` is the numeric id of the user, organisation or group that it belongs to.
+    """
 
     repo: Repo
     default_branch: str
     clone_url: str
+    visibility: Visibility = Visibility.PRIVATE
+    owner: int = 0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -53,6 +51,35 @@ class Change(msgspec.Struct, frozen=True):
     is_open: bool
     is_merged: bool
     is_draft: bool
+    source: int = 0  # repository id of the branch; 0 where the forge does not say or the fork is gone
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What lies between two commits; `is_whole` is False where the forge cut the list of paths."""
+
+    is_ancestor: bool
+    paths: tuple[str, ...] = ()
+    is_whole: bool = True
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """Somebody is an active member of a group; `since_ms` is 0 where the forge does not tell."""
+
+    since_ms: int = 0
+
+
+class LastChange(msgspec.Struct, frozen=True):
+    """The commit that last touched a file, and whose account made it (0: the forge knows none)."""
+
+    commit: str
+    by: int = 0
+
+
+class Protection(msgspec.Struct, frozen=True):
+    """Whether a forge holds merges into a branch to our status; `why` says what is missing."""
+
+    is_enforced: bool
+    why: str = ""
 
 
 class GitAccess(msgspec.Struct, frozen=True):
@@ -83,6 +110,9 @@ class Forge(Protocol):
     async def home(self, repo: Repo) -> Home:
         """Read where the repository lives now; `repo.id` decides, a renamed path is followed."""
 
+    async def lookup(self, near: Repo, path: str) -> Repo | None:
+        """Find another repository of the same forge by its path, None where we cannot see it."""
+
     async def head(self, repo: Repo, branch: str) -> str:
         """Read the commit id a branch points to."""
 
@@ -95,8 +125,19 @@ class Forge(Protocol):
     async def role(self, repo: Repo, actor: Actor) -> Role:
         """Read what an account may do; an error or an unknown account raises or answers NONE, never more."""
 
-    async def account(self, actor: Actor) -> Actor:
+    async def account(self, repo: Repo, actor: Actor) -> Actor:
         """Find out of what kind an account is where its event did not say; UNKNOWN where that stays open."""
+
+    async def label_events(self, repo: Repo, number: int) -> tuple[LabelEvent, ...]:
+        """Read who set and took off which labels of an issue, oldest first; empty where the forge keeps no history."""
+
+    async def comments(
+        self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False
+    ) -> tuple[Comment, ...]:
+        """List the comments of an issue or change made at or after a time, oldest first, at most a thousand."""
+
+    async def membership(self, repo: Repo, group: str, actor: Actor) -> Membership | None:
+        """Look up an active membership; `group` is a number, or `org/team` and `group/subgroup` as code owners say."""
 
     async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         """Post a comment on an issue and return its id; on a change where it is for one or answers a comment there.
@@ -132,6 +173,24 @@ class Forge(Protocol):
 
     async def approves(self, repo: Repo, number: int, actor: Actor) -> bool:
         """Tell whether an account's approval of a change, of which an event told, stands now."""
+
+    async def compare(self, repo: Repo, base: str, head: str) -> Comparison:
+        """Compare two commits or branches: is `base` an ancestor of `head`, and which paths differ."""
+
+    async def tree(self, repo: Repo, commit: str) -> str:
+        """Name the git tree of a commit; two commits with one tree hold the same files."""
+
+    async def last_change(self, repo: Repo, path: str, ref: str) -> LastChange | None:
+        """Find who last changed a file on a branch, None where it was never there."""
+
+    async def protection(self, repo: Repo, branch: str, context: str) -> Protection:
+        """Tell whether merges into a branch are held to our commit status, as the forge enforces it now."""
+
+    async def merge(self, repo: Repo, number: int, head: str) -> None:
+        """Merge a change if its head is still that commit; refused otherwise."""
+
+    async def release_ci(self, repo: Repo, number: int, branch: str, commit: str) -> None:
+        """Start the CI that our push of this commit held back."""
 
     async def edit_change(self, repo: Repo, number: int, *, body: str) -> None:
         """Replace the description of a change."""

@@ -28,8 +28,9 @@ class Binding(msgspec.Struct, frozen=True, omit_defaults=True):
     base_commit: str
     policy_sha256: str
     profile: Profile
-    source_sha256: str = ""  # change gate only
-    head: str = ""  # change gate only
+    issue_sha256: str
+    source_sha256: str = ""  # change and scope gate only
+    head: str = ""  # change and scope gate only
 
     def digest(self) -> str:
         """Hash the canonical JSON under its own domain; 64 hex digits."""

@@ -22,6 +22,8 @@ class Verb(StrEnum):
     STATUS = "status"
     HELP = "help"
     MODEL = "model"
+    CI = "ci"
+    EMERGENCY = "emergency"
 
 
 class Command(msgspec.Struct, frozen=True):

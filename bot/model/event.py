@@ -50,6 +50,7 @@ class EventKind(StrEnum):
 
     LABELED = "labeled"
     UNLABELED = "unlabeled"
+    ISSUE_EDITED = "issue_edited"  # its text, title or visibility; also our own comments on it
     COMMENTED = "commented"
     ISSUE_CLOSED = "issue_closed"
     ISSUE_AWAY = "issue_away"  # transferred, deleted or locked: a person has to look
@@ -72,8 +73,17 @@ class Comment(msgspec.Struct, frozen=True):
     is_internal: bool = False  # hidden from part of those who see the issue or change it is on
 
 
+class Arrival(StrEnum):
+    """How an issue came to be where it is; only what a person opened here may trigger."""
+
+    OPENED = "opened"
+    IMPORTED = "imported"
+    MOVED = "moved"
+    SERVICE_DESK = "service_desk"
+
+
 class Issue(msgspec.Struct, frozen=True):
-    """One issue as the forge holds it; `author` is None for a deleted account."""
+    """One issue as the forge holds it; `author` is None for a deleted account, a time of 0 is not known."""
 
     number: int
     title: str
@@ -85,6 +95,18 @@ class Issue(msgspec.Struct, frozen=True):
     updated_ms: int
     url: str = ""
     is_confidential: bool = False
+    created_ms: int = 0
+    arrival: Arrival = Arrival.OPENED
+
+
+class LabelEvent(msgspec.Struct, frozen=True):
+    """Somebody set or took off a label, as the forge's own history of the issue tells it."""
+
+    label: str
+    actor: Actor
+    at_ms: int
+    is_set: bool
+    is_by_app: bool = False  # an integration acted in the person's name
 
 
 class Event(msgspec.Struct, frozen=True):

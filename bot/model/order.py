@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bot.model.event import Repo
+from bot.model.policy import Policy
 from bot.model.task import Artifact, Step
 
 
@@ -29,6 +30,10 @@ class Order(msgspec.Struct, frozen=True):
     base_commit: str
     branch: str
     head: str  # last recorded commit of the work, empty before the first
+    held_blob: str  # a git bundle that holds `head`, where it was not pushed; else empty
+    scope_approved: tuple[str, ...]  # digests of scope findings that people let pass
+    policy: Policy
+    server_policy_sha256: str  # of [policy] as control has it; a worker with another one refuses
     model: str
     spec: Artifact | None
     plan: Artifact | None

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from bot.model.event import Actor, Repo
+from bot.model.policy import Policy
 
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 TASK_ID: Final = re.compile(r"^(0|[1-9][0-9]{0,9})-[0-9a-hjkmnp-tv-z]{6}$")
@@ -52,6 +53,7 @@ class Gate(StrEnum):
 
     SPEC = "spec"
     PLAN = "plan"
+    SCOPE = "scope"
     CHANGE = "change"
 
 
@@ -66,6 +68,7 @@ class State(StrEnum):
     CODING = "coding"
     QA = "qa"
     FIXING = "fixing"
+    SCOPE_REVIEW = "scope_review"
     PUBLISHING = "publishing"
     CHANGE_REVIEW = "change_review"
     DONE = "done"
@@ -85,7 +88,12 @@ class State(StrEnum):
         return GATE_OF.get(self)
 
 
-GATE_OF: Final = {State.SPEC_REVIEW: Gate.SPEC, State.PLAN_REVIEW: Gate.PLAN, State.CHANGE_REVIEW: Gate.CHANGE}
+GATE_OF: Final = {
+    State.SPEC_REVIEW: Gate.SPEC,
+    State.PLAN_REVIEW: Gate.PLAN,
+    State.SCOPE_REVIEW: Gate.SCOPE,
+    State.CHANGE_REVIEW: Gate.CHANGE,
+}
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,14 +143,65 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """Somebody let exactly one gate digest pass."""
+    """One person's yes to exactly one gate digest; a ruling says whether it counts and suffices."""
 
     gate: Gate
     rev: int
     digest: str
     actor: Actor
-    role: str
+    role: str  # when it was said
     at_ms: int
+    event_id: str = ""
+    method: str = "shown"
+    comment_sha256: str = ""
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """A ruling that let a gate pass, and whose yes it rests on."""
+
+    gate: Gate
+    digest: str
+    at_ms: int
+    people: tuple[int, ...]
+    is_emergency: bool = False
+    record: int = 0  # its number in the journal
+
+
+class Ruled(msgspec.Struct, frozen=True):
+    """What the last ruling at a gate was taken on; `missing` names the rules that were not met."""
+
+    digest: str
+    events: tuple[str, ...]  # of the votes
+    at_ms: int
+    passed: bool
+    missing: tuple[str, ...] = ()
+    breakers: int = 0
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a change holds beyond its plan; `blob` is the whole list."""
+
+    sha256: str
+    commit: str
+    source_sha256: str
+    count: int
+    blob: str
+
+
+class Void(msgspec.Struct, frozen=True):
+    """Approvals at a gate that fell, and what for: a reason of bot/reports/voids.toml."""
+
+    gate: Gate
+    reason: str
+
+
+class Emergency(msgspec.Struct, frozen=True):
+    """One of two people broke the glass for a gate digest."""
+
+    gate: Gate
+    digest: str
+    person: int
+    review_due_ms: int
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -160,7 +219,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a task was opened on; never changes afterwards."""
+    """What a task was opened on; never changes afterwards. `base_commit` is the first; Task has the present one."""
 
     task: str
     repo: Repo
@@ -170,6 +229,9 @@ class Origin(msgspec.Struct, frozen=True):
     base_commit: str
     policy_sha256: str
     installation: int = 0
+    owner: int = 0
+    visibility: str = ""
+    author: int = 0
 
 
 class Pull(msgspec.Struct, frozen=True):
@@ -235,6 +297,29 @@ class Task(msgspec.Struct, frozen=True):
     feedback: tuple[str, ...] = ()  # commitments of feedback that the next draft must take up
     requested: tuple[Request, ...] = ()
     approvals: tuple[Approval, ...] = ()  # in force; a withdrawn one is gone
+    passed: tuple[Passed, ...] = ()  # gates that were let pass, and still are
+    ruled: dict[str, Ruled] = {}  # gate -> its last ruling
+    reask: tuple[Gate, ...] = ()  # gates that must be asked anew although their digest is the same
+    policy: Policy = Policy()
+    policy_sha256: str = ""
+    policy_file: tuple[str, int] = ("", 0)  # commit that last changed the repository's policy file, and by whom
+    base_commit: str = ""
+    issue_sha256: str = ""
+    is_outsider: bool = False  # the issue's author may not trigger
+    writers: tuple[int, ...] = ()  # whose words entered the work
+    committers: tuple[int, ...] = ()  # who pushed to the branch besides us; 0 is somebody unknown
+    counted: dict[str, tuple[int, ...]] = {}  # gate -> whose yes let it pass last, whatever fell since
+    shown: dict[str, str] = {}  # gate purpose -> SHA-256 of the comment that asks, as the forge gave it back
+    shown_ms: dict[str, int] = {}  # gate purpose -> when that comment was written or rewritten
+    scope: Scope | None = None
+    scopes: int = 0  # how often scope findings were put together
+    scope_approved: tuple[str, ...] = ()
+    held: str = ""  # blob of work that was not pushed
+    bound_head: str = ""  # the first head that had the present tree: what a change approval names
+    brakes: tuple[str, ...] = ()  # who besides the task's own pause holds it: label, repository, instance
+    emergencies: tuple[Emergency, ...] = ()
+    ci_released: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     rounds: int = 0  # QA rounds so far
     verdict: Verdict | None = None
@@ -251,7 +336,9 @@ class Task(msgspec.Struct, frozen=True):
     close_reason: str = ""
     heard: tuple[Heard, ...] = ()
     blocks: int = 0  # how often the task was blocked
-    withdrawn: int = 0  # approvals that were taken back or pushed over
+    status_rev: int = 0  # how often the change gate has to be shown anew on a commit
+    cause: str = ""  # what changed last of all that approvals bind
+    voids: tuple[Void, ...] = ()  # approvals that fell, oldest first
     stale_pulls: tuple[int, ...] = ()  # changes of earlier generations
     steps: tuple[tuple[int, str], ...] = ()  # plan step -> commit
 
@@ -276,6 +363,24 @@ class Task(msgspec.Struct, frozen=True):
     def approval(self, gate: Gate) -> Approval | None:
         """Name the approval in force at a gate."""
         return next((a for a in reversed(self.approvals) if a.gate is gate), None)
+
+    def votes(self, gate: Gate) -> tuple[Approval, ...]:
+        """List the approvals in force at a gate."""
+        return tuple(a for a in self.approvals if a.gate is gate)
+
+    def let_pass(self, gate: Gate) -> Passed | None:
+        """Name the ruling that let a gate pass, while it holds."""
+        return next((p for p in reversed(self.passed) if p.gate is gate), None)
+
+    @property
+    def is_scope_decided(self) -> bool:
+        """Tell whether no scope finding waits for people."""
+        return self.scope is None or self.scope.count == 0 or self.scope.sha256 in self.scope_approved
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether somebody pulled a brake."""
+        return self.paused or bool(self.brakes)
 
     def asked(self, gate: Gate) -> Request | None:
         """Name the newest request for approval at a gate."""

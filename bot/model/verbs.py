@@ -53,12 +53,13 @@ _DRAFTS: Final = {State.SPEC_REVIEW: Where.ISSUE, State.PLAN_REVIEW: Where.ISSUE
 CATALOGUE: Final[tuple[Entry, ...]] = (
     Entry(
         Verb.APPROVE,
-        "[digest]",
+        "[scope] [digest]",
         Takes.LINE,
-        "Approve exactly the draft with that digest; without one, the draft shown last before your comment.",
+        "Approve exactly what has that digest; without one, what was shown last before your comment.",
         "9f3c21ab77e0",
-        "spec and plan gate, on the issue; change gate, on the pull or merge request",
-        _DRAFTS | {State.CHANGE_REVIEW: Where.CHANGE},
+        "spec and plan gate, and scope findings (`approve scope`), on the issue; change gate, on the pull or merge "
+        "request",
+        _DRAFTS | {State.SCOPE_REVIEW: Where.ISSUE, State.CHANGE_REVIEW: Where.CHANGE},
     ),
     Entry(
         Verb.REVISE,
@@ -66,8 +67,8 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         Takes.TEXT,
         "Ask for a new draft; approvals of it fall. At the plan gate `revise spec <what>` goes back to the spec.",
         "a 429 is no attempt",
-        "spec and plan gate, on the issue; while blocked, anywhere",
-        _DRAFTS | {State.BLOCKED: Where.EITHER},
+        "spec and plan gate, scope findings, on the issue; while blocked, anywhere",
+        _DRAFTS | {State.SCOPE_REVIEW: Where.ISSUE, State.BLOCKED: Where.EITHER},
         needs_argument=True,
     ),
     Entry(
@@ -87,7 +88,9 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "End the task; nothing is merged.",
         "we go another way",
         "gates and while blocked",
-        dict.fromkeys((State.SPEC_REVIEW, State.PLAN_REVIEW, State.CHANGE_REVIEW, State.BLOCKED), Where.EITHER),
+        dict.fromkeys(
+            (State.SPEC_REVIEW, State.PLAN_REVIEW, State.SCOPE_REVIEW, State.CHANGE_REVIEW, State.BLOCKED), Where.EITHER
+        ),
     ),
     Entry(
         Verb.FIX,
@@ -95,8 +98,8 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         Takes.TEXT,
         "Have something mended on the branch; QA runs again, an approval of the change falls.",
         "the log line shows the token",
-        "change gate, on the pull or merge request; while blocked, anywhere",
-        {State.CHANGE_REVIEW: Where.CHANGE, State.BLOCKED: Where.EITHER},
+        "change gate, on the pull or merge request; scope findings, on the issue; while blocked, anywhere",
+        {State.SCOPE_REVIEW: Where.ISSUE, State.CHANGE_REVIEW: Where.CHANGE, State.BLOCKED: Where.EITHER},
         needs_argument=True,
     ),
     Entry(
@@ -117,8 +120,36 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "until the task has ended",
         _OPEN,
     ),
-    Entry(Verb.PAUSE, "", Takes.NOTHING, "Start nothing new until `resume`.", "", "until the task has ended", _OPEN),
-    Entry(Verb.RESUME, "", Takes.NOTHING, "Go on after `pause`.", "", "until the task has ended", _OPEN),
+    Entry(
+        Verb.PAUSE,
+        "[repository]",
+        Takes.LINE,
+        "Start nothing new until `resume`, in this task or in all tasks of the repository.",
+        "",
+        "until the task has ended",
+        _OPEN,
+    ),
+    Entry(Verb.RESUME, "[repository]", Takes.LINE, "Go on after `pause`.", "", "until the task has ended", _OPEN),
+    Entry(
+        Verb.CI,
+        "<commit>",
+        Takes.LINE,
+        "Let CI run on exactly that commit of the bot's branch, where policy holds it back.",
+        "4be1f0c2a9d3",
+        "change gate, on the pull or merge request",
+        {State.CHANGE_REVIEW: Where.CHANGE},
+        needs_argument=True,
+    ),
+    Entry(
+        Verb.EMERGENCY,
+        "<digest> <reason>",
+        Takes.TEXT,
+        "Break the glass at the present gate: two people that policy names say it, and answer for it.",
+        "9f3c21ab77e0 production is down, INC-4711",
+        "spec, plan and change gate, and scope findings",
+        _DRAFTS | {State.SCOPE_REVIEW: Where.ISSUE, State.CHANGE_REVIEW: Where.CHANGE},
+        needs_argument=True,
+    ),
     Entry(
         Verb.MODEL,
         "<phase>=<model>",

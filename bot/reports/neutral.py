@@ -1,7 +1,7 @@
 """Disarm text by models and people before it enters a comment.
 
-What must not get through: mentions, HTML, comments (our marker!), images, links whose text differs from their target,
-references and closing keywords, quick actions at a line start, characters that cannot be seen, Markdown that opens a
+What must not get through: mentions, HTML, comments (our marker!), images, links and bare addresses, references and
+closing keywords, quick actions at a line start, characters that cannot be seen, Markdown that opens a
 block or leaves code open.
 """
 
@@ -10,18 +10,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bot.model.hygiene_characters import UNSEEN
 from bot.model.inline import code_spans
 
-ZWSP: Final = "\u200b"  # splits `@name` and `#12` for the forge, not for the eye
+ZWSP: Final = "\u200b"  # splits `@name`, `#12` and `https://` for the forge, not for the eye
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 _ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _SPECIAL: Final = re.compile(r"\\[*_~`\\]|[\\\[\]<>&`|@]|[#!%~$](?=\w)|GH-(?=\d)", re.IGNORECASE)
 _BLOCK_OF_CODE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^`\n]*\n(.*?)\n[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
-_ADDRESS: Final = re.compile(r"(?:://|www\.|mailto:|xmpp:)\S*$", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=mailto:)|(?<=xmpp:)", re.IGNORECASE)
 _KEYWORD: Final = re.compile(
     r"\b(clos|fix|resolv|implement)(?=(?:e|es|ed|ing|s)?\b:?\s*(?:https?:|[\w.-]+/[\w./-]+[#!]|#|GH-))", re.IGNORECASE
 )
@@ -39,7 +37,7 @@ class Markdown(str):
 
 def visible(text: str) -> str:
     """Drop terminal escapes, controls and characters that cannot be seen; keep tabs and line feeds."""
-    return _UNSEEN.sub("", _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    return UNSEEN.sub("", _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def cut(text: str, limit: int) -> str:
@@ -58,9 +56,7 @@ def inline(text: str, limit: int = 600) -> Markdown:
     text = one_line(_BLOCK_OF_CODE.sub(r"`` \2 ``", text[: 8 * limit + 2_000]), limit)
     out, position = [], 0
     for start, end in code_spans(text):
-        words = text[position:start]
-        # A bare address runs on to the next blank: it would swallow the back-tick, and the code would be none.
-        out += [_words(words), " " if _ADDRESS.search(words) else "", _unlink(text[start:end])]
+        out += [_words(text[position:start]), _unlink(text[start:end])]
         position = end
     return Markdown(_unblock("".join([*out, _words(text[position:])])))
 
@@ -110,7 +106,8 @@ def _unlink(text: str) -> str:
 
 def _words(text: str) -> str:
     text = _ESCAPED.sub(lambda m: m[0] if m[1] in "*_~`\\" else m[1], text)
-    return _SPECIAL.sub(_disarm, _KEYWORD.sub(rf"\1{ZWSP}", text))
+    text = _SPECIAL.sub(_disarm, _KEYWORD.sub(rf"\1{ZWSP}", text))
+    return _ADDRESS.sub(ZWSP, text)  # forges make links of bare addresses
 
 
 def _disarm(found: re.Match[str]) -> str:

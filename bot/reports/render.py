@@ -10,7 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 
 from bot.model.errors import GatewrightError
-from bot.reports import figures, neutral
+from bot.reports import figures, neutral, tables
 from bot.reports.neutral import Markdown
 from bot.reports.views import Room
 
@@ -50,7 +50,7 @@ def environment() -> Environment:
     )
     for module in (neutral, figures):
         made.filters.update({name: value for name, value in vars(module).items() if name in _FILTERS})
-    made.filters["dot"] = _dot
+    made.filters |= {"dot": _dot, "hidden": tables.hidden, "kind_words": tables.kind_words}
     return made
 
 

@@ -11,7 +11,7 @@ from bot.reports.views import Spent, Stage
 _STAGES: Final = (
     ("Spec", (State.RECEIVED, State.SPEC, State.SPEC_REVIEW), (Step.SPEC,), Gate.SPEC),
     ("Plan", (State.PLAN, State.PLAN_REVIEW), (Step.PLANNING,), Gate.PLAN),
-    ("Coding", (State.CODING,), (Step.CODING,), None),
+    ("Coding", (State.CODING, State.SCOPE_REVIEW), (Step.CODING,), None),
     ("QA", (State.QA, State.FIXING, State.PUBLISHING), (Step.QA, Step.QA_FIXER), None),
     ("Your review", (State.CHANGE_REVIEW,), (), Gate.CHANGE),
 )
@@ -52,13 +52,13 @@ def drafted_by(task: Task, gate: Gate) -> Attempt | None:
 def _stage(task: Task, index: int, here: int, now_ms: int) -> Stage:
     name, _, steps, gate = _STAGES[index]
     runs = list(_runs(task, steps))
-    approval = task.approval(gate) if gate else None
+    votes = task.votes(gate) if gate else ()
     return Stage(
         name=name,
         mark=_mark(task, index, here),
         ms=sum(_ms(run, now_ms) for run in runs),
         micro_usd=_usage(runs).micro_usd,
-        who=approval.actor.login if approval else "",
+        who=", ".join(dict.fromkeys(vote.actor.login for vote in votes)),
         is_current=index == here and not task.state.is_final,
     )
 
@@ -72,7 +72,7 @@ def _mark(task: Task, index: int, here: int) -> str:
         return "stopped"
     if task.state is State.BLOCKED:
         return "blocked"
-    if task.paused:
+    if task.is_held:
         return "paused"
     return "asks" if task.state.gate else "running"
 

@@ -13,6 +13,8 @@ class Subject(msgspec.Struct, frozen=True):
     change_url: str = ""
     branch_url: str = ""
     evidence_url: str = ""
+    author: str = ""  # who wrote the issue
+    policy_by: str = ""  # who last changed the repository's policy file
 
 
 class Approvers(msgspec.Struct, frozen=True):
@@ -21,6 +23,7 @@ class Approvers(msgspec.Struct, frozen=True):
     needed: int = 1
     who: str = ""
     barred: tuple[str, ...] = ()  # each as `mira-k, who approved the spec`
+    given: tuple[str, ...] = ()  # who has approved so far
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -29,6 +32,36 @@ class Way(msgspec.Struct, frozen=True):
     case: str
     verb: str
     argument: str = ""
+
+
+class ScopeItem(msgspec.Struct, frozen=True):
+    """One thing that a change holds beyond its plan; `rule` is a key of scope.toml."""
+
+    rule: str
+    path: str
+    detail: str = ""
+
+
+class ScopeGroup(msgspec.Struct, frozen=True):
+    """What one rule found."""
+
+    title: str
+    items: tuple[ScopeItem, ...]
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """What holds a task back besides people's decisions; zeros where it is nothing."""
+
+    frozen_until_ms: int = 0
+    cap_open: int = 0  # open changes by the bot in the repository
+    cap: int = 0  # as many as policy allows
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A gate that was passed in an emergency."""
+
+    gate: str
+    review_due_ms: int
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -11,15 +11,20 @@ import msgspec
 from bot.model.approval import SHOWN
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
+from bot.model.event import Repo
 from bot.model.evidence import Met, Plan, QaReport, Spec
+from bot.model.hygiene import Removed
+from bot.model.hygiene_characters import Hidden
 from bot.model.manners import Manners
-from bot.model.task import Gate, Task
+from bot.model.role import Role
+from bot.model.task import Emergency, Gate, Task
 from bot.model.verbs import CATALOGUE
-from bot.reports.marker import marker
+from bot.reports.marker import Place, marker
 from bot.reports.neutral import Markdown, bare
 from bot.reports.render import render
 from bot.reports.stages import drafted_by, elapsed, spent, stages
-from bot.reports.views import Approvers, Problem, Subject
+from bot.reports.tables import alarms, broken, grouped, table
+from bot.reports.views import Approvers, Problem, ScopeItem, Subject, Waits
 from bot.settings import Settings
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?(?:\[bot\])?")
@@ -27,6 +32,7 @@ _STATE_PREFIX: Final = re.compile(r"^(?:\s*[\[(]?(?:draft|wip)\b[\])]?\s*[:-]?\s
 _MOST_DIFF_LINES: Final = 2_000  # comparing takes quadratic time
 _FOLDED: Final = 32  # hex digits of a digest inside a fold
 NOWHERE: Final = Subject()
+NOTHING: Final = Waits()
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -37,13 +43,15 @@ class Words(msgspec.Struct, frozen=True):
     style: str = "bare"
     public_url: str = ""
     min_role: str = "write"
+    marker_key: bytes = b""
+    instance: str = ""
 
     @classmethod
-    def of(cls, settings: Settings, manners: Manners) -> Words:
-        """Take name, style and role from the settings."""
+    def of(cls, settings: Settings, manners: Manners, key: bytes = b"") -> Words:
+        """Take name, style and role from the settings; `key` is what the markers of this instance are made with."""
         trigger = settings.trigger
-        url, role = settings.server.public_url, settings.policy.min_role
-        return cls(manners, trigger.bot_name, trigger.command_style, url, role)
+        server, role = settings.server, settings.policy.min_role
+        return cls(manners, trigger.bot_name, trigger.command_style, server.public_url, role, key, server.instance)
 
     def say(self, verb: str, argument: str = "") -> Markdown:
         """Write a command in the form that works here."""
@@ -51,9 +59,14 @@ class Words(msgspec.Struct, frozen=True):
         head = f"/{verb}" if is_bare else f"/{self.bot_name} {verb}"
         return Markdown(f"{head} {argument}".rstrip())
 
-    def marker(self, task: Task | str, kind: str, rev: int | str = 0) -> str:
+    def marker(self, task: Task, kind: str, rev: int | str = 0) -> str:
         """Name one comment of a task, for finding it again."""
-        return marker(task if isinstance(task, str) else task.origin.task, kind, rev)
+        place = Place.of(self.instance, task.origin.repo, task.origin.issue)
+        return marker(self.marker_key, place, task.origin.task, kind, rev)
+
+    def place_marker(self, repo: Repo, issue: int, kind: str, rev: int | str = 0) -> str:
+        """Name one comment on an issue that has no task."""
+        return marker(self.marker_key, Place.of(self.instance, repo, issue), "none", kind, rev)
 
     def gate(  # noqa: PLR0913 - a gate shows this much
         self,
@@ -69,18 +82,26 @@ class Words(msgspec.Struct, frozen=True):
         qa: QaReport | None = None,
         subject: Subject = NOWHERE,
         approvers: Approvers = Approvers(),  # noqa: B008 - frozen
+        removed: tuple[Removed, ...] = (),
+        findings: tuple[ScopeItem, ...] = (),
+        count: int = 0,
     ) -> str:
-        """Ask for a decision; the plan gate needs `spec_text`, the change gate `qa`."""
+        """Ask for a decision; the plan gate needs `spec_text`, the change gate `qa`, the scope gate `findings`.
+
+        `removed` is what was hidden in the issue, `count` the number of all findings, listed or not.
+        """
         values: dict[str, Any] = {"previous": _difference(previous_text, artifact_text), "text": artifact_text}
         if gate is Gate.SPEC:
             values["spec"] = parse_spec(artifact_text)
         elif gate is Gate.PLAN:
             values["spec"] = parse_spec(spec_text)
             values["plan"] = parse_plan(artifact_text, values["spec"])
+        elif gate is Gate.SCOPE:
+            values |= {"groups": grouped(findings), "listed": len(findings), "count": max(count, len(findings))}
         else:
             values["qa"] = qa
         artifact = task.artifact(gate)
-        rev = rev or (artifact.rev if artifact else task.generation)
+        rev = rev or (artifact.rev if artifact else task.scopes if gate is Gate.SCOPE else task.generation)
         return self._write(
             f"gate_{gate}",
             task,
@@ -94,6 +115,9 @@ class Words(msgspec.Struct, frozen=True):
             digest_long=digest[:_FOLDED],
             until_ms=until_ms,
             approvers=approvers,
+            gate_role=self._role(task, gate),
+            removed=tuple(each for each in removed if each.kind is not Hidden.FOLD),
+            folds=tuple(each for each in removed if each.kind is Hidden.FOLD),
             subject=subject,
             drafted=drafted_by(task, gate),
         )
@@ -110,6 +134,7 @@ class Words(msgspec.Struct, frozen=True):
         subject: Subject = NOWHERE,
         step_titles: tuple[str, ...] = (),
         limit_micro_usd: int | None = None,
+        waits: Waits = NOTHING,
     ) -> str:
         """Show how far a task has come; the one comment that is edited in place."""
         return self._write(
@@ -121,24 +146,59 @@ class Words(msgspec.Struct, frozen=True):
             subject=subject,
             step_titles=step_titles,
             limit=limit_micro_usd,
+            waits=waits,
         )
 
     def refused(self, task: Task, *, event_id: str, login: str, verb: str, error: GatewrightError) -> str:
         """Tell one person why a command did not count and what to do now."""
         return self._write("refused", task, "reply", event_id, login=_mention(login), verb=verb, error=error)
 
-    def status(self, task: Task, *, event_id: str = "0", now_ms: int | None = None) -> str:
+    def status(self, task: Task, *, event_id: str = "0", now_ms: int | None = None, waits: Waits = NOTHING) -> str:
         """Answer `status`."""
         at = task.changed_ms if now_ms is None else now_ms
-        return self._write("status", task, "reply", event_id, **_standing(task, at), subject=NOWHERE)
+        return self._write("status", task, "reply", event_id, **_standing(task, at), subject=NOWHERE, waits=waits)
 
-    def help(self, task: Task | None = None, *, event_id: str = "0") -> str:
+    def help(self, task: Task, *, event_id: str = "0") -> str:
         """Answer `help`."""
         return self._write("help", task, "reply", event_id, rows=CATALOGUE)
 
     def opened_already(self, task: Task, *, subject: Subject = NOWHERE) -> str:
         """Answer a second label."""
-        return self._write("opened_already", task, "again", 0, **_standing(task, task.changed_ms), subject=subject)
+        standing = _standing(task, task.changed_ms)
+        return self._write("opened_already", task, "again", 0, **standing, subject=subject, waits=NOTHING)
+
+    def not_opened(self, repo: Repo, issue: int, error: GatewrightError, *, label: str) -> str:
+        """Say why a label opened no task; its marker is `place_marker(repo, issue, "not-opened", error.code)`."""
+        known = table("not_opened").get(error.code, {})
+        body = self._rendered(
+            "not_opened",
+            label=label,
+            code=error.code,
+            why=known.get("why") or error.what,
+            detail=(error.why or error.what) if known else error.why,
+            fix=known.get("fix") or error.fix,
+        )
+        return f"{body}\n\n{self.place_marker(repo, issue, 'not-opened', error.code)}"
+
+    def voided(self, task: Task, gate: Gate, reason: str, *, rev: int) -> str:
+        """Say in one line which approvals no longer count, why, and what happens next."""
+        known = table("voids")[reason]
+        return self._write("voided", task, "voided", rev, gate=gate, why=known["why"], next=known["next"])
+
+    def emergency(self, task: Task, *, rev: int, who: str = "") -> str:
+        """Say loudly that somebody broke the glass: the `rev`-th time in this task, counted from one."""
+        broke = task.emergencies[rev - 1]
+        return self._write(
+            "emergency",
+            task,
+            "emergency",
+            rev,
+            gate=broke.gate,
+            digest=broke.digest[:SHOWN],
+            due_ms=broke.review_due_ms,
+            who=who,
+            is_broken=_is_broken(task.emergencies[:rev], broke),
+        )
 
     def blocked(self, task: Task, problem: Problem, *, now_ms: int, subject: Subject = NOWHERE) -> str:
         """Say why nothing goes on, and the ways out."""
@@ -171,8 +231,9 @@ class Words(msgspec.Struct, frozen=True):
         now_ms: int,
         digest: str = "",
         subject: Subject = NOWHERE,
+        approvers: Approvers | None = None,
     ) -> str:
-        """Describe the change: what, QA, checks, who approved, what it cost, how to prove it."""
+        """Describe the change: what the harness found, how to decide, who approved, what models say, what it cost."""
         return self._write(
             "change_body",
             task,
@@ -186,19 +247,22 @@ class Words(msgspec.Struct, frozen=True):
             met=sum(verdict.met is Met.MET for verdict in qa.criteria) if qa else 0,
             digest=digest[:SHOWN],
             subject=subject,
+            approvers=approvers,
+            gate_role=self._role(task, Gate.CHANGE),
         )
 
-    def _write(self, template: str, task: Task | None, kind: str, purpose_rev: int | str, /, **values: Any) -> str:
-        body = render(
-            template,
-            task=task,
-            say=self.say,
-            manners=self.manners,
-            min_role=self.min_role,
-            page_url=f"{self.public_url.rstrip('/')}/tasks/{task.origin.task}" if self.public_url and task else "",
-            **values,
-        )
-        return f"{body}\n\n{marker(task.origin.task if task else 'none', kind, purpose_rev)}"
+    def _role(self, task: Task, gate: Gate) -> str:
+        """Name the weakest role that may approve: commands count from one role on, gates may ask for more."""
+        roles = [Role(self.min_role), Role(task.policy.min_role), Role(task.policy.rule(gate.value).min_role)]
+        return max(roles, key=list(Role).index).value
+
+    def _write(self, template: str, task: Task, kind: str, purpose_rev: int | str, /, **values: Any) -> str:
+        url = f"{self.public_url.rstrip('/')}/tasks/{task.origin.task}" if self.public_url else ""
+        body = self._rendered(template, task=task, page_url=url, broken=broken(task), alarms=alarms(task), **values)
+        return f"{body}\n\n{self.marker(task, kind, purpose_rev)}"
+
+    def _rendered(self, template: str, **values: Any) -> str:
+        return render(template, say=self.say, manners=self.manners, min_role=self.min_role, **values)
 
 
 def _standing(task: Task, now_ms: int) -> dict[str, Any]:
@@ -208,6 +272,11 @@ def _standing(task: Task, now_ms: int) -> dict[str, Any]:
         "elapsed": elapsed(task, now_ms),
         "at_ms": now_ms,
     }
+
+
+def _is_broken(so_far: tuple[Emergency, ...], last: Emergency) -> bool:
+    same = [each for each in so_far if each.gate is last.gate and each.digest == last.digest]
+    return len({each.person for each in same}) > 1
 
 
 def _mention(login: str) -> Markdown | str:

@@ -24,6 +24,8 @@ ONLY_IN: Final = {  # what moves a task comes from the step that is there for it
     "qa.verdict": frozenset({Step.QA}),
     "progress": frozenset({Step.CODING, Step.QA_FIXER}),
     "commit.made": frozenset({Step.CODING, Step.QA_FIXER, Step.PUBLISH}),
+    "scope.found": frozenset({Step.CODING, Step.QA_FIXER, Step.QA}),
+    "work.held": frozenset({Step.CODING, Step.QA_FIXER, Step.QA}),
 }
 
 

@@ -15,6 +15,7 @@ from bot.tasks.moves import block, move, ref
 
 LOST: Final = "GW-ATTEMPT-LOST"
 LOST_LIMIT: Final = 3  # workers may vanish this often in a row before a person has to look
+JUDGED: Final = (Step.CODING, Step.QA_FIXER, Step.QA)  # whose work waits where it goes beyond its plan
 ENDED: Final = {
     Step.SPEC: Signal.DRAFTED,
     Step.PLANNING: Signal.DRAFTED,
@@ -39,7 +40,7 @@ def _ended(task: Task, record: Record, data: kinds.AttemptEnded) -> Task:
     )
     task = replace(task, attempts=attempts)
     if data.commit and data.step != Step.PUBLISH:
-        task = replace(task, head=data.commit, source_sha256=data.source_sha256)
+        task = replace(task, head=data.commit, bound_head=data.commit, source_sha256=data.source_sha256)
     if task.state.is_final or task.state is State.BLOCKED:
         return task
     return _succeeded(task, data) if record.outcome == "ok" else _failed(task, record, data)
@@ -50,11 +51,15 @@ def _succeeded(task: Task, data: kinds.AttemptEnded) -> Task:
     task = replace(task, lost=0)
     if step is Step.ARCHIVE:
         return task
+    if step in JUDGED and not task.is_scope_decided:
+        clear = {"feedback": ()} if step is Step.QA_FIXER else {}
+        return move(task, Signal.SCOPE_FOUND, **clear)
     if step is Step.QA:
         passed = task.verdict is not None and task.verdict.passed and task.verdict.commit == data.commit
         return move(task, Signal.PASSED if passed else Signal.FAILED, rounds=task.rounds + 1)
     if step is Step.PUBLISH:
-        task = replace(task, head=data.commit or task.head)
+        head = data.commit or task.head
+        task = replace(task, head=head, bound_head=head, status_rev=task.status_rev + 1)
         if task.verdict is not None and task.verdict.passed:
             return move(task, Signal.PUBLISHED)
         return move(
@@ -75,7 +80,7 @@ def _failed(task: Task, record: Record, data: kinds.AttemptEnded) -> Task:
 
 def _commit_made(task: Task, _: Record, data: kinds.CommitMade) -> Task:
     steps = (*task.steps, (data.step, data.commit)) if data.step else task.steps
-    return replace(task, head=data.commit, source_sha256=data.source_sha256, steps=steps)
+    return replace(task, head=data.commit, bound_head=data.commit, source_sha256=data.source_sha256, steps=steps)
 
 
 def _verdict(task: Task, record: Record, data: kinds.QaVerdict) -> Task:
@@ -92,7 +97,7 @@ def _progress(task: Task, _: Record, data: kinds.Progress) -> Task:
 
 def _pushed(task: Task, _: Record, data: kinds.Pushed) -> Task:
     if data.ref.startswith("refs/heads/") and "-audit/" not in data.ref:
-        return replace(task, branch=data.ref.removeprefix("refs/heads/"))
+        return replace(task, branch=data.ref.removeprefix("refs/heads/"), held="")
     return replace(task, archived=max(task.archived, data.size))
 
 

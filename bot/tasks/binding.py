@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
+from typing import Final
 
 from bot.model.approval import Binding
 from bot.model.task import Gate, Task
-from bot.settings import Policy
 
-
-def policy_digest(policy: Policy) -> str:
-    """Hash the policy in force; 64 hex digits."""
-    return hashlib.sha256(b"gatewright/policy/v1\n" + msgspec.json.encode(policy, order="sorted")).hexdigest()
+WORK: Final = (Gate.SCOPE, Gate.CHANGE)
 
 
 def binding(task: Task, gate: Gate, instance: str) -> Binding:
     """Gather everything an approval of this gate binds, as the task stands now."""
     origin = task.origin
-    artifact = task.artifact(gate) or task.plan
     return Binding(
         instance=instance,
         forge=origin.repo.forge.value,
@@ -28,11 +21,27 @@ def binding(task: Task, gate: Gate, instance: str) -> Binding:
         issue=origin.issue,
         task=origin.task,
         gate=gate,
-        rev=artifact.rev if gate is not Gate.CHANGE and artifact else task.generation,
-        artifact_sha256=artifact.sha256 if artifact else "",
-        base_commit=origin.base_commit,
-        policy_sha256=origin.policy_sha256,
+        rev=revision(task, gate),
+        artifact_sha256=_artifact(task, gate),
+        base_commit=task.base_commit,
+        policy_sha256=task.policy_sha256,
         profile=task.profile,
-        source_sha256=task.source_sha256 if gate is Gate.CHANGE else "",
-        head=task.head if gate is Gate.CHANGE else "",
+        issue_sha256=task.issue_sha256,
+        source_sha256=task.source_sha256 if gate in WORK else "",
+        head=task.bound_head if gate in WORK else "",
     )
+
+
+def revision(task: Task, gate: Gate) -> int:
+    """Number what a gate is about: the draft, the list of findings, or the generation of the work."""
+    if gate is Gate.SCOPE:
+        return task.scopes
+    artifact = task.artifact(gate)
+    return artifact.rev if artifact else task.generation
+
+
+def _artifact(task: Task, gate: Gate) -> str:
+    if gate is Gate.SCOPE:
+        return task.scope.sha256 if task.scope else ""
+    artifact = task.artifact(gate) or task.plan
+    return artifact.sha256 if artifact else ""

@@ -11,21 +11,43 @@ from typing import Final
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.audit.order import sign_order
-from bot.model.errors import GatewrightError, Superseded
-from bot.model.task import Attempt, State, Step
+from bot.model.errors import GatewrightError, Refused, Superseded
+from bot.model.task import Attempt, Gate, State, Step, Task
 from bot.tasks.admit import admit, end
+from bot.tasks.allotment import allotted, queue_of
 from bot.tasks.attempts import LOST
 from bot.tasks.binding import binding
 from bot.tasks.book import Book
+from bot.tasks.catching_up import catch_up
+from bot.tasks.deciding import AGAIN_MS, decide
 from bot.tasks.desk import Desk
+from bot.tasks.holding import note_brakes, rules
 from bot.tasks.index import Index
-from bot.tasks.needs import Ask, Close, Exhaust, Need, Rules, Start, Watch, Write, needs
+from bot.tasks.lookout import EVERY_MS, look
+from bot.tasks.needs import (
+    CARRIES_OUT,
+    Ask,
+    Close,
+    Decide,
+    Exhaust,
+    Merge,
+    Need,
+    Purpose,
+    Start,
+    Watch,
+    Write,
+    delivers,
+    needs,
+)
 from bot.tasks.orders import make_order
 from bot.tasks.writes import Writer
 
 MOST_ROUNDS: Final = 50  # of one call; a task that is not at rest by then is taken up again by the sweep
 ORDER_LIFE_S: Final = 14 * 86_400
 SILENCE_MS: Final = 30_000  # as long as a heartbeat lives; between RQ's mark and the first one there is a fork
+WAITING: Final = frozenset(
+    {State.SPEC_REVIEW, State.PLAN_REVIEW, State.SCOPE_REVIEW, State.CHANGE_REVIEW, State.BLOCKED}
+)
 PATIENCE_MS: Final = 5_000  # between an attempt's start and the first look for its job
 
 
@@ -44,10 +66,12 @@ async def converge(desk: Desk, index: Index, task_id: str) -> None:
 
 async def _converge(desk: Desk, index: Index, book: Book) -> None:
     writer = Writer(desk, index, book)
+    await note_brakes(desk, book)
     for _ in range(MOST_ROUNDS):
         before = book.tail
         await admit(desk, book)
-        wanted = needs(book.task, _rules(desk), desk.clock())
+        await _look_around(desk, book)
+        wanted = needs(book.task, await rules(desk, index, book.task), desk.clock())
         for need in wanted:
             await _meet(desk, book, writer, need)
             if book.tail != before and not isinstance(need, Write):
@@ -58,9 +82,14 @@ async def _converge(desk: Desk, index: Index, book: Book) -> None:
     await _settle(desk, index, book)
 
 
-def _rules(desk: Desk) -> Rules:
-    settings = desk.settings
-    return Rules(settings.budget.qa_rounds, settings.policy.gate_days, settings.server.instance)
+async def _look_around(desk: Desk, book: Book) -> None:
+    """See from time to time, while a task waits, whether what it rests on still stands, and what was said unheard."""
+    task = book.task
+    if (task.running and not delivers(task)) or task.state not in WAITING:
+        return
+    if await desk.redis.set(f"gw:looked:{task.origin.task}", "1", nx=True, px=EVERY_MS):
+        await look(desk, book)
+        await catch_up(desk, book)
 
 
 async def _meet(desk: Desk, book: Book, writer: Writer, need: Need) -> None:
@@ -70,6 +99,10 @@ async def _meet(desk: Desk, book: Book, writer: Writer, need: Need) -> None:
         await _watch(desk, book)
     elif isinstance(need, Ask):
         await _ask(desk, book, need)
+    elif isinstance(need, Decide):
+        await _decide(desk, book, need)
+    elif isinstance(need, Merge):
+        await _merge(desk, book, writer)
     elif isinstance(need, Exhaust):
         await book.write(Draft("gate", kinds.GateResult("qa_rounds", "exhausted"), desk.service))
     elif isinstance(need, Close):
@@ -78,10 +111,47 @@ async def _meet(desk: Desk, book: Book, writer: Writer, need: Need) -> None:
         await writer.write(need)
 
 
+async def _decide(desk: Desk, book: Book, need: Decide) -> None:
+    """Rule on a gate, after a look at what it rests on."""
+    if not await look(desk, book):
+        await decide(desk, book, need.gate, need.moment)
+
+
+async def _merge(desk: Desk, book: Book, writer: Writer) -> None:
+    """Merge what the change gate let pass, ruled on once more at this very moment."""
+    write = Write(Purpose.MERGE, book.task.status_rev)
+    if write.key in book.task.posted or await look(desk, book):
+        return
+    key = f"gw:merging:{book.task.origin.task}:{write.key}"
+    if not await desk.redis.set(key, "1", nx=True, px=AGAIN_MS):
+        return  # the forge refused a moment ago; each try is ruled on and recorded
+    if await decide(desk, book, Gate.CHANGE, "execution"):
+        await writer.write(write)
+
+
+async def _may_start(desk: Desk, book: Book, step: Step) -> bool:
+    """Look where the work would go, and rule again on the approvals that a step carries out: rights get lost."""
+    gates = CARRIES_OUT.get(step, ())
+    if step is not Step.ARCHIVE and await look(desk, book):
+        return False
+    for gate in gates:
+        if not await decide(desk, book, gate, "execution"):
+            return False
+    return True
+
+
 async def _start(desk: Desk, book: Book, step: Step) -> None:
     """Give an order: journal first, then order and fence, then the queue; each later one is rebuilt if it is lost."""
+    if not await _may_start(desk, book, step):
+        return
     task = book.task
     origin = task.origin
+    try:
+        queue = await allotted(desk, task, step)
+    except Refused as error:
+        refs = (desk.store("explanation", str(error).encode()),)
+        await book.write(Draft("task.blocked", kinds.TaskBlocked(error.code), desk.service, refs=refs))
+        return
     order = make_order(
         task,
         step,
@@ -106,7 +176,7 @@ async def _start(desk: Desk, book: Book, step: Step) -> None:
         pipe.set(f"gw:order:{order.task}:{order.attempt}", signed, ex=ORDER_LIFE_S)
         pipe.set(f"gw:current:{order.task}", str(order.attempt))
         await pipe.execute()
-    await desk.jobs.ensure(order.task, order.attempt, order.wall_seconds)
+    await desk.jobs.ensure(order.task, order.attempt, order.wall_seconds, queue)
 
 
 async def _watch(desk: Desk, book: Book) -> None:
@@ -116,18 +186,20 @@ async def _watch(desk: Desk, book: Book) -> None:
         return
     if (task.state.is_final and attempt.step is not Step.ARCHIVE) or task.state is State.BLOCKED:
         await end(desk, book, attempt, "GW-CANCELLED", outcome="cancelled")
-    elif await _is_lost(desk, task.origin.task, attempt):
+    elif await _is_lost(desk, task, attempt):
         desk.log.warning("attempt.lost", task=task.origin.task, attempt=attempt.number)
         await end(desk, book, attempt, LOST)
 
 
-async def _is_lost(desk: Desk, task: str, attempt: Attempt) -> bool:
+async def _is_lost(desk: Desk, holder: Task, attempt: Attempt) -> bool:
+    task = holder.origin.task
     age = desk.clock() - attempt.started_ms
     if age < PATIENCE_MS or await desk.redis.exists(f"gw:alive:{task}:{attempt.number}"):
         return False
     if not await desk.redis.exists(f"gw:order:{task}:{attempt.number}"):
         return True
-    if await desk.jobs.ensure(task, attempt.number, desk.settings.budget.phase_minutes * 60.0):
+    queue = await queue_of(desk, holder)
+    if await desk.jobs.ensure(task, attempt.number, desk.settings.budget.phase_minutes * 60.0, queue):
         return False  # the queue had lost it, the worker has not begun: it waits again
     status = await desk.jobs.status(task, attempt.number)
     return status == "ended" or (status == "started" and age > SILENCE_MS)
@@ -149,7 +221,7 @@ async def _ask(desk: Desk, book: Book, need: Ask) -> None:
 async def _settle(desk: Desk, index: Index, book: Book) -> None:
     """Free the issue once an ended task is at rest."""
     task = book.task
-    if task.state.is_final and not needs(task, _rules(desk), desk.clock()):
+    if task.state.is_final and not needs(task, await rules(desk, index, task), desk.clock()):
         await index.release(task.origin.task, task.origin.repo, task.origin.issue)
 
 

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.record import Record
-from bot.model.task import Approval, Artifact, Gate, Heard, Profile, Request, State, Task
+from bot.model.task import Artifact, Gate, Heard, Profile, State, Task
 from bot.tasks.machine import Signal
 from bot.tasks.moves import actor_of, move, ref, without
 
 
 def _spec_set(task: Task, record: Record, data: kinds.SpecSet) -> Task:
     spec = Artifact(Gate.SPEC, data.rev, data.spec_sha256, ref(record, "text"), data.source)
-    task = replace(task, spec=spec, drafts=(*task.drafts, spec), feedback=())
+    task = replace(task, spec=spec, plan=None, drafts=(*task.drafts, spec), feedback=())
     task = without(task, Gate.SPEC, Gate.PLAN)
     return task if data.source == "model" else move(task, Signal.EDITED)
 
@@ -28,30 +28,22 @@ def _plan_set(task: Task, record: Record, data: kinds.PlanSet) -> Task:
     return task if data.source == "model" else move(task, Signal.EDITED)
 
 
-def _requested(task: Task, record: Record, data: kinds.ApprovalRequested) -> Task:
-    request = Request(Gate(data.what), data.rev, data.digest, record.ts)
-    return replace(task, requested=(*task.requested, request))
-
-
-def _approval(task: Task, record: Record, data: kinds.Approval) -> Task:
-    gate = Gate(data.what)
-    approval = Approval(gate, data.rev, data.digest, actor_of(record), data.permission, data.forge_ts)
-    return move(task, Signal.APPROVED, approvals=(*task.approvals, approval))
-
-
-def _withdrawn(task: Task, _: Record, data: kinds.ApprovalWithdrawn) -> Task:
-    return replace(without(task, Gate(data.what)), withdrawn=task.withdrawn + 1)
-
-
 def _profile(task: Task, _: Record, data: kinds.ProfileSet) -> Task:
-    return replace(task, profile=Profile(data.spec, data.planning, data.coding, data.qa, data.qa_fixer))
+    profile = Profile(data.spec, data.planning, data.coding, data.qa, data.qa_fixer)
+    return replace(task, profile=profile, cause="profile_changed")
 
 
 def _command(task: Task, record: Record, data: kinds.Command) -> Task:
-    heard = Heard(data.event_id, data.verb, data.accepted, actor_of(record), data.code, ref(record, "answer"))
+    who = actor_of(record)
+    heard = Heard(data.event_id, data.verb, data.accepted, who, data.code, ref(record, "answer"))
     task = replace(task, heard=(*task.heard, heard))
+    if not data.accepted:
+        return task
+    has_words = data.verb == "edit" or (data.verb in WRITING and ref(record, "argument"))
+    if has_words and who.id not in task.writers:
+        task = replace(task, writers=(*task.writers, who.id))
     act = COMMANDS.get(data.verb)
-    return act(task, record) if data.accepted and act else task
+    return act(task, record) if act else task
 
 
 def _feedback(task: Task, record: Record) -> tuple[str, ...]:
@@ -83,6 +75,9 @@ def _fresh(task: Task) -> Task:
         branch="",
         pull=None,
         verdict=None,
+        scope=None,
+        held="",
+        bound_head="",
         rounds=0,
         steps=(),
         steps_done=0,
@@ -106,21 +101,19 @@ def _fix(task: Task, record: Record) -> Task:
     return move(task, Signal.FIX_ASKED, feedback=_feedback(task, record), rounds=0, blocked_from=None)
 
 
+WRITING: Final = ("revise", "fix", "retry")  # verbs whose words enter the work
 COMMANDS: Final[Mapping[str, Callable[[Task, Record], Task]]] = {
     "revise": _revise,
     "retry": _retry,
     "fix": _fix,
     "reject": lambda task, _: move(task, Signal.REJECTED, close_reason="rejected"),
     "cancel": lambda task, _: move(task, Signal.CANCELLED, close_reason="cancelled"),
-    "pause": lambda task, _: replace(task, paused=True),
-    "resume": lambda task, _: replace(task, paused=False),
+    "pause": lambda task, record: task if record.data.get("target") else replace(task, paused=True),
+    "resume": lambda task, record: task if record.data.get("target") else replace(task, paused=False),
 }
 DECISIONS: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
     "spec.set": _spec_set,
     "plan.set": _plan_set,
-    "approval.requested": _requested,
-    "approval": _approval,
-    "approval.withdrawn": _withdrawn,
     "command": _command,
     "profile.set": _profile,
 }

@@ -16,6 +16,7 @@ from bot.audit.record import Ref, Who
 from bot.forges.protocol import Forge, Home
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, Repo
+from bot.reports.words import Words
 from bot.settings import Settings
 from bot.tasks.book import Shelf
 from bot.tasks.queue import Jobs
@@ -27,6 +28,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     title: str
     body: str
     author: str
+    is_outsider: bool = False
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self._me: dict[tuple[str, str], Actor] = {}
+        self._marker_key = self.key.derive("marker")
 
     @property
     def service(self) -> Who:
@@ -68,6 +71,10 @@ class Desk:
             )
         client.learn(repo, installation)
         return client
+
+    def words(self, repo: Repo) -> Words:
+        """Find the bot's voice on a repository's forge."""
+        return Words.of(self.settings, self.forge(repo).manners, self._marker_key)
 
     async def me(self, repo: Repo, installation: int = 0) -> Actor:
         """Read the bot's own account, once per forge."""

@@ -15,6 +15,8 @@ from bot.tasks.attempts import ATTEMPTS
 from bot.tasks.decisions import DECISIONS
 from bot.tasks.machine import Signal
 from bot.tasks.moves import block, move, ref
+from bot.tasks.rulings import RULINGS
+from bot.tasks.surroundings import SURROUNDINGS
 
 CLOSING: Final = {
     State.DONE: Signal.MERGED,
@@ -56,28 +58,34 @@ def _opened(record: Record, data: kinds.Data) -> Task:
             base_commit=data.base_commit,
             policy_sha256=data.policy_sha256,
             installation=data.installation,
+            owner=data.owner,
+            visibility=data.visibility,
+            author=data.author,
         ),
         state=State.RECEIVED,
         profile=Profile(),
         size=1,
         opened_ms=record.ts,
         changed_ms=record.ts,
+        base_commit=data.base_commit,
+        policy_sha256=data.policy_sha256,
     )
-
-
-def _snapshot(task: Task, record: Record, _: kinds.IssueSnapshot) -> Task:
-    return replace(task, issue_blob=ref(record, "body"))
 
 
 def _intent(task: Task, _: Record, data: kinds.ForgeIntent) -> Task:
     return replace(task, intents=(*task.intents, f"{data.purpose}:{data.rev}"))
 
 
-def _done(task: Task, _: Record, data: kinds.ForgeDone) -> Task:
+def _done(task: Task, record: Record, data: kinds.ForgeDone) -> Task:
     key = f"{data.purpose}:{data.rev}"
-    value = data.body_sha256 or data.object_id
     intents = tuple(i for i in task.intents if i != key)
-    return replace(task, posted={**task.posted, key: value}, intents=intents)
+    shown, shown_ms = task.shown, task.shown_ms
+    if data.body_sha256:
+        gate = data.purpose.removesuffix(".again")
+        shown = {**shown, gate: f"{data.object_id}:{data.body_sha256}"}
+        shown_ms = {**shown_ms, gate: record.ts}
+    posted = {**task.posted, key: data.object_id}
+    return replace(task, posted=posted, intents=intents, shown=shown, shown_ms=shown_ms)
 
 
 def _pull(task: Task, _: Record, data: kinds.Pull) -> Task:
@@ -95,8 +103,9 @@ def _closed(task: Task, _: Record, data: kinds.TaskClosed) -> Task:
 
 
 APPLY: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
-    "issue.snapshot": _snapshot,
     **DECISIONS,
+    **RULINGS,
+    **SURROUNDINGS,
     **ATTEMPTS,
     "forge.intent": _intent,
     "forge.done": _done,

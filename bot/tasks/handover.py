@@ -23,8 +23,9 @@ PAUSES_S: Final = (1.0, 4.0, 10.0, 20.0)  # together less than an attempt waits
 async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
     """Answer one request for access; refuse silently towards the asker, loudly in the log.
 
-    (0) The request is there and reads. (1) The attempt is the one that may act. (2) The runner key signed it.
-    (3) The credential is minted for this repository only. (4) It is sealed to the key in the request and lives 60 s.
+    (0) The request is there and reads. (1) The attempt is the one that may act. (2) The runner key signed it, and
+    the worker goes by the same [policy]. (3) The credential is minted for this repository only. (4) It is sealed to
+    the key in the request and lives 60 s.
     """
     knock = f"access:{task}:{attempt}:{number}"
     raw = await desk.redis.getdel(f"gw:{knock}:ask")  # (0)
@@ -39,9 +40,8 @@ async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
     if await desk.redis.get(f"gw:current:{task}") != str(attempt).encode():  # (1)
         desk.log.warning("access.superseded", task=task, attempt=attempt)
         return False
-    said = message(knock, asked.public, write=asked.write)
-    if not verify(runner_public(desk.data), said, signature):  # (2)
-        desk.log.error("access.forged", task=task, attempt=attempt)
+    if fault := _fault(desk, knock, asked, signature):  # (2)
+        desk.log.error(fault, task=task, attempt=attempt)
         return False
     origin = (await desk.shelf.read(task)).origin
     minted = await _minted(desk, origin, write=asked.write)  # (3)
@@ -51,6 +51,14 @@ async def hand_over(desk: Desk, task: str, attempt: int, number: int) -> bool:
     await desk.redis.set(f"gw:{knock}", seal(public, msgspec.json.encode(access), context(knock)), ex=LIFE_S)  # (4)
     desk.log.info("access.minted", task=task, attempt=attempt, write=asked.write, token_sha256=shown)
     return True
+
+
+def _fault(desk: Desk, knock: str, asked: Ask, signature: bytes) -> str:
+    """Say what is wrong with who asks: the wrong key, or rules other than ours; empty where nothing is."""
+    said = message(knock, asked.public, write=asked.write, policy=asked.policy)
+    if not verify(runner_public(desk.data), said, signature):
+        return "access.forged"
+    return "" if asked.policy == desk.settings.policy.sha256() else "access.policy"
 
 
 async def _minted(desk: Desk, origin: Origin, *, write: bool) -> tuple[GitAccess | None, str] | None:

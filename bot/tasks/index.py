@@ -28,6 +28,7 @@ return ARGV[1]
 """
 RELEASE: Final = """
 redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('SREM', KEYS[3], ARGV[1])
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 
@@ -48,11 +49,18 @@ class Index:
 
     async def release(self, task: str, repo: Repo, issue: int) -> None:
         """Free an issue for its next task, because this one has ended; one that has its next task keeps it."""
-        await self._release(keys=[f"gw:issue:{repo.key}:{issue}", OPEN], args=[task])
+        await self._release(keys=[f"gw:issue:{repo.key}:{issue}", OPEN, _changes(repo)], args=[task])
 
     async def bind_change(self, repo: Repo, number: int, task: str) -> None:
-        """Remember whose change a number is."""
-        await self._redis.set(f"gw:change:{repo.key}:{number}", task)
+        """Remember whose change a number is, and that the task has one open."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(f"gw:change:{repo.key}:{number}", task)
+            pipe.sadd(_changes(repo), task)
+            await pipe.execute()
+
+    async def open_changes(self, repo: Repo) -> int:
+        """Count the tasks of a repository that have a change open."""
+        return int(await self._redis.scard(_changes(repo)))
 
     async def find(self, repo: Repo, number: int, *, is_change: bool) -> str | None:
         """Find the task of an issue or change."""
@@ -66,3 +74,7 @@ class Index:
     async def all_tasks(self) -> list[str]:
         """List every task that this Redis knows."""
         return sorted(text(m) for m in await self._redis.smembers(ALL))
+
+
+def _changes(repo: Repo) -> str:
+    return f"gw:changes:{repo.key}"

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from bot.audit.record import Record
 from bot.model.event import AccountKind, Actor
-from bot.model.task import Gate, State, Task
+from bot.model.task import Gate, State, Task, Void
 from bot.tasks.machine import Signal, advance
 
 
@@ -24,8 +24,25 @@ def block(task: Task, code: str, blob: str = "") -> Task:
 
 
 def without(task: Task, *gates: Gate) -> Task:
-    """Void the approvals of gates."""
+    """Drop votes and rulings of gates without a word: a new draft says it already."""
+    for gate in gates:
+        task = closed(task, gate)
     return replace(task, approvals=tuple(a for a in task.approvals if a.gate not in gates))
+
+
+def void(task: Task, gate: Gate, reason: str) -> Task:
+    """Let what was approved at a gate fall, and keep in mind to say so."""
+    if not task.votes(gate) and task.let_pass(gate) is None:
+        return task
+    return replace(without(task, gate), voids=(*task.voids, Void(gate, reason)))
+
+
+def closed(task: Task, gate: Gate) -> Task:
+    """Take back that a gate was let pass."""
+    if task.let_pass(gate) is None:
+        return task
+    rev = task.status_rev + 1 if gate is Gate.CHANGE else task.status_rev
+    return replace(task, passed=tuple(p for p in task.passed if p.gate is not gate), status_rev=rev)
 
 
 def ref(record: Record, name: str) -> str:

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from bot.model.event import ForgeKind
-from bot.model.task import Gate, Heard, State, Step, Task
-from bot.tasks.binding import binding
+from bot.model.ruling import Moment
+from bot.model.task import Gate, Heard, Passed, State, Step, Task
+from bot.tasks.binding import binding, revision
+from bot.tasks.shown import is_given_up, status_commit
 
 DAY_MS: Final = 86_400_000
 MOST_COMMANDS: Final = 16  # commands of one comment that are heard
@@ -23,10 +25,15 @@ class Purpose(StrEnum):
     PROGRESS_EDIT = "progress.edit"
     SPEC_GATE = "gate.spec"
     PLAN_GATE = "gate.plan"
+    SCOPE_GATE = "gate.scope"
     SPEC_AGAIN = "gate.spec.again"
     PLAN_AGAIN = "gate.plan.again"
+    SCOPE_AGAIN = "gate.scope.again"
     SPEC_FOLD = "fold.spec"
     PLAN_FOLD = "fold.plan"
+    SCOPE_FOLD = "fold.scope"
+    VOIDED = "voided"
+    EMERGENCY = "emergency"
     REACT = "react"
     REPLY = "reply"
     REVIEW_REPLY = "reply.review"  # reviews have ids of their own, which comments may have too
@@ -36,6 +43,8 @@ class Purpose(StrEnum):
     PULL_BODY = "pull.body"
     PULL_CLOSE = "pull.close"
     STATUS = "status"
+    MERGE = "merge"
+    CI = "ci"
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -55,6 +64,17 @@ class Ask(msgspec.Struct, frozen=True):
 
     gate: Gate
     rev: int
+
+
+class Decide(msgspec.Struct, frozen=True):
+    """A gate has votes, or what it rests on has changed: a ruling has to be taken."""
+
+    gate: Gate
+    moment: Moment
+
+
+class Merge(msgspec.Struct, frozen=True):
+    """The change gate let the change pass, and policy says in words that the bot merges it."""
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -81,7 +101,7 @@ class Close(msgspec.Struct, frozen=True):
     reason: str
 
 
-Need = Start | Watch | Ask | Write | Exhaust | Close
+Need = Start | Watch | Ask | Decide | Merge | Write | Exhaust | Close
 
 STEP_OF: Final = {
     State.RECEIVED: Step.SPEC,
@@ -95,15 +115,26 @@ STEP_OF: Final = {
 GATES: Final = {
     Gate.SPEC: (Purpose.SPEC_GATE, Purpose.SPEC_AGAIN, Purpose.SPEC_FOLD),
     Gate.PLAN: (Purpose.PLAN_GATE, Purpose.PLAN_AGAIN, Purpose.PLAN_FOLD),
+    Gate.SCOPE: (Purpose.SCOPE_GATE, Purpose.SCOPE_AGAIN, Purpose.SCOPE_FOLD),
 }
+# The approvals that a step carries out: each is ruled on again when the step begins.
+CARRIES_OUT: Final = {Step.PLANNING: (Gate.SPEC,), Step.CODING: (Gate.SPEC, Gate.PLAN)}
+RESTS_ON: Final = {  # while a task waits here, these gates have been passed and not been carried out for good
+    State.PLAN: (Gate.SPEC,),
+    State.PLAN_REVIEW: (Gate.SPEC,),
+    State.CODING: (Gate.SPEC, Gate.PLAN),
+}
+WRITES_CODE: Final = (Step.CODING, Step.QA_FIXER, Step.PUBLISH)
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The settings that decide what a state needs."""
+    """What besides the task itself decides what a state needs."""
 
     qa_rounds: int = 3
-    gate_days: int = 14
     instance: str = ""
+    is_frozen: bool = False  # a freeze window is open: no code is written
+    is_full: bool = False  # the repository has as many open changes as policy allows
+    is_due: bool = False  # a gate that is not settled is to be looked at again
 
 
 def needs(task: Task, rules: Rules, now_ms: int) -> tuple[Need, ...]:
@@ -114,7 +145,8 @@ def needs(task: Task, rules: Rules, now_ms: int) -> tuple[Need, ...]:
 def _work(task: Task, rules: Rules, now_ms: int) -> Iterator[Need]:
     if task.running:
         yield Watch(task.running.number)
-        return
+        if not delivers(task):
+            return
     if task.state.is_final:
         if task.archived < task.size and not _archive_given_up(task) and not _unwritten(task):
             yield Start(Step.ARCHIVE)
@@ -122,31 +154,84 @@ def _work(task: Task, rules: Rules, now_ms: int) -> Iterator[Need]:
     if task.state is State.FIXING and task.rounds >= rules.qa_rounds:
         yield Exhaust()
         return
+    fallen = next((gate for gate in RESTS_ON.get(task.state, ()) if _has_fallen(task, gate, rules)), None)
     gate = task.state.gate
-    if gate is not None:
+    if fallen is not None:
+        yield Decide(fallen, "execution")
+    elif gate is not None:
         yield from _at_gate(task, gate, rules, now_ms)
-    elif not task.paused and task.state in STEP_OF:
+    elif not task.is_held and task.state in STEP_OF and not _waits(task, STEP_OF[task.state], rules):
         yield Start(STEP_OF[task.state])
+
+
+def delivers(task: Task) -> bool:
+    """Tell whether nothing but the delivery of evidence runs at the change gate, which stays open meanwhile."""
+    return task.state is State.CHANGE_REVIEW and task.running is not None and task.running.step is Step.ARCHIVE
+
+
+def _has_fallen(task: Task, gate: Gate, rules: Rules) -> bool:
+    """Tell whether what a passed gate binds has changed since."""
+    passed = task.let_pass(gate)
+    return passed is None or passed.digest != binding(task, gate, rules.instance).digest()
+
+
+def _waits(task: Task, step: Step, rules: Rules) -> bool:
+    """Hold code back; the cap counts before work begins, and once more before it would open one change too many."""
+    is_first = step is Step.PUBLISH or not any(a.step is Step.CODING for a in task.attempts)
+    is_new = task.pull is None and not task.stale_pulls and is_first
+    return step in WRITES_CODE and (rules.is_frozen or (rules.is_full and is_new))
 
 
 def _at_gate(task: Task, gate: Gate, rules: Rules, now_ms: int) -> Iterator[Need]:
     if gate is Gate.CHANGE and task.pull is None:
         return  # the change is opened first: its head is part of what is asked
     asked = task.asked(gate)
-    artifact = task.artifact(gate)
-    rev = artifact.rev if artifact else task.generation
-    if asked is None or asked.digest != binding(task, gate, rules.instance).digest():
-        yield Ask(gate, rev)
-    elif now_ms - asked.at_ms > rules.gate_days * DAY_MS:
-        yield Close(State.EXPIRED, f"nobody decided at the {gate.value} gate within {rules.gate_days} days")
-    elif gate is Gate.CHANGE and task.origin.repo.forge is ForgeKind.LOCAL and task.approval(gate):
+    digest = binding(task, gate, rules.instance).digest()
+    if asked is None or asked.digest != digest or gate in task.reask:
+        yield Ask(gate, revision(task, gate))
+    elif now_ms - asked.at_ms > task.policy.gate_days * DAY_MS:
+        yield Close(State.EXPIRED, f"nobody decided at the {gate.value} gate within {task.policy.gate_days} days")
+    elif _is_unruled(task, gate, digest, rules):
+        yield Decide(gate, "decision")
+    elif gate is Gate.CHANGE and (passed := task.let_pass(gate)):
+        yield from _end_of(task, passed)
+
+
+def _is_unruled(task: Task, gate: Gate, digest: str, rules: Rules) -> bool:
+    """Tell whether a ruling would see something that the last one has not seen."""
+    votes = tuple(vote.event_id for vote in task.votes(gate))
+    broken = len(breakers(task, gate, digest))
+    ruled = task.ruled.get(gate.value)
+    if not votes and not broken:
+        return task.let_pass(gate) is not None  # what it rested on is gone
+    if ruled is None or ruled.digest != digest:
+        return True
+    return ruled.events != votes or ruled.breakers != broken or rules.is_due
+
+
+def breakers(task: Task, gate: Gate, digest: str) -> tuple[int, ...]:
+    """Name who broke the glass for exactly this digest."""
+    return tuple(dict.fromkeys(e.person for e in task.emergencies if e.gate is gate and e.digest == digest))
+
+
+def _end_of(task: Task, passed: Passed) -> Iterator[Need]:
+    """Deliver the ruling first: whoever guards the target branch finds it on the audit ref before anything is merged."""
+    if task.origin.repo.forge is ForgeKind.LOCAL:
         yield Close(State.DONE, "approved")
+    elif task.running:
+        return
+    elif task.archived <= passed.record and not _archive_given_up(task):
+        yield Start(Step.ARCHIVE)
+    elif task.policy.merge == "on_approval" and not task.is_held and task.pull and task.pull.state == "open":
+        yield Merge()
 
 
 def _archive_given_up(task: Task) -> bool:
-    """Tell whether the final push failed: `retry` is no verb of an ended task, the sweep reports it."""
+    """Tell whether the last push of the evidence failed: it is not tried for ever, the log reports it."""
     last = task.attempts[-1] if task.attempts else None
-    return last is not None and last.step is Step.ARCHIVE
+    if last is None or last.step is not Step.ARCHIVE:
+        return False
+    return task.state.is_final or last.outcome != "ok"
 
 
 def _unwritten(task: Task) -> bool:
@@ -163,6 +248,10 @@ def _wanted(task: Task) -> Iterator[Write]:
     yield from _change_writes(task)
     for gate in GATES:
         yield from _gate_writes(task, gate)
+    for number, _ in enumerate(task.voids, 1):
+        yield Write(Purpose.VOIDED, number)
+    for number, _ in enumerate(task.emergencies, 1):
+        yield Write(Purpose.EMERGENCY, number)
     for heard in task.heard:
         yield from _answers(heard)
     if task.state is State.BLOCKED and not (published(task) and task.pull is None):
@@ -178,8 +267,10 @@ def _change_writes(task: Task) -> Iterator[Write]:
         yield Write(Purpose.PULL, task.generation)
     if is_due and task.pull and task.pull.head != task.head:
         yield Write(Purpose.PULL_BODY, published(task))
-    if task.pull and task.state is State.CHANGE_REVIEW:
-        yield Write(Purpose.STATUS, 2 * (published(task) + task.withdrawn) + (1 if task.approval(Gate.CHANGE) else 0))
+    if task.pull and (task.state is State.CHANGE_REVIEW or (status_commit(task) and task.state is not State.DONE)):
+        yield Write(Purpose.STATUS, task.status_rev + is_given_up(task))
+    for number, _ in enumerate(task.ci_released, 1):
+        yield Write(Purpose.CI, number)
     for generation, _ in enumerate(task.stale_pulls, 1):
         yield Write(Purpose.PULL_CLOSE, generation)
 

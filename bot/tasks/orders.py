@@ -10,6 +10,7 @@ from bot.forges.protocol import Home
 from bot.model.order import Order
 from bot.model.task import Step, Task
 from bot.settings import Settings
+from bot.tasks.teams import budget_for
 
 SLUG_LIMIT: Final = 40
 NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
@@ -17,7 +18,8 @@ NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 def branch_name(task: Task, title: str) -> str:
     """Name the branch of the present generation: `gatewright/42-k7f3qd-retry-the-client`, then `...-2`."""
-    slug = NOT_SLUG.sub("-", title.lower()).strip("-")[:SLUG_LIMIT].strip("-") or "change"
+    words = NOT_SLUG.sub("-", title.lower()).strip("-")[:SLUG_LIMIT].strip("-") if task.policy.branch_titles else ""
+    slug = words or "change"
     again = f"-{task.generation}" if task.generation > 1 else ""
     return f"gatewright/{task.origin.task}-{slug}{again}"
 
@@ -36,6 +38,7 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
 ) -> Order:
     """Say everything an attempt may know."""
     phase = step.phase
+    budget = budget_for(settings, task.origin.repo)
     kind = "refs/gatewright/audit/" if settings.audit.audit_ref == "ref" else "refs/heads/gatewright-audit/"
     return Order(
         task=task.origin.task,
@@ -49,9 +52,13 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
         title=title,
         issue_blob=task.issue_blob,
         base_branch=task.origin.base_branch,
-        base_commit=task.origin.base_commit,
+        base_commit=task.base_commit,
         branch=task.branch or branch_name(task, title),
         head=task.head,
+        held_blob=task.held,
+        scope_approved=task.scope_approved,
+        policy=task.policy,
+        server_policy_sha256=settings.policy.sha256(),
         model=task.profile.model(phase) if phase else "",
         spec=task.spec,
         plan=task.plan,
@@ -61,7 +68,7 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
         journal_size=tail.seq + 1,
         journal_head=tail.hash,
         audit_ref=f"{kind}{task.origin.task}",
-        wall_seconds=settings.budget.phase_minutes * 60.0,
-        turns=settings.budget.turns,
+        wall_seconds=budget.phase_minutes * 60.0,
+        turns=budget.turns,
         issued_ms=now_ms,
     )

@@ -20,20 +20,23 @@ JobState = Literal["waiting", "started", "ended"]
 
 
 class Jobs:
-    """The queue as control uses it: deterministic ids, JSON, explicit time-outs, no retries."""
+    """The queues as control uses them: deterministic ids, JSON, explicit time-outs, no retries."""
 
     def __init__(self, redis: Redis, queue: str = "default") -> None:
         self._redis = redis
-        self._queue = Queue(queue, connection=redis, serializer=JSONSerializer)
+        self._queue = queue
 
-    async def ensure(self, task: str, attempt: int, wall_s: float) -> bool:
-        """Enqueue the job of an attempt unless it is there; tell whether it was missing."""
-        return await asyncio.to_thread(self._ensure, task, attempt, wall_s)
+    async def ensure(self, task: str, attempt: int, wall_s: float, queue: str = "") -> bool:
+        """Enqueue the job of an attempt unless it is in any queue; tell whether it was missing.
 
-    def _ensure(self, task: str, attempt: int, wall_s: float) -> bool:
+        `queue` is that of the repository's team (bot.tasks.teams.queue_for); empty takes the instance's.
+        """
+        return await asyncio.to_thread(self._ensure, task, attempt, wall_s, queue or self._queue)
+
+    def _ensure(self, task: str, attempt: int, wall_s: float, queue: str) -> bool:
         job_id = f"{task}-{attempt}"
         try:
-            self._queue.enqueue_call(
+            Queue(queue, connection=self._redis, serializer=JSONSerializer).enqueue_call(
                 func=FUNCTION,
                 args=[task, attempt],
                 job_id=job_id,

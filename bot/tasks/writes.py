@@ -14,12 +14,16 @@ from bot.forges.protocol import Forge, StatusState
 from bot.model.errors import GatewrightError
 from bot.model.task import Gate, Heard, State, Task
 from bot.reports.words import Words
+from bot.tasks.approvers import approvers
+from bot.tasks.ballot import sha256
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
+from bot.tasks.holding import waits
 from bot.tasks.index import Index
-from bot.tasks.names import named
+from bot.tasks.names import logins, named
 from bot.tasks.needs import Purpose, Write, source
 from bot.tasks.plain import text
+from bot.tasks.shown import is_given_up, status_commit
 from bot.tasks.texts import Texts
 
 STATUS_NAME: Final = "gatewright/change"
@@ -46,7 +50,7 @@ class Writer:
     @property
     def words(self) -> Words:
         """The bot's voice on that forge."""
-        return Words.of(self.desk.settings, self.forge.manners)
+        return self.desk.words(self.book.task.origin.repo)
 
     @property
     def texts(self) -> Texts:
@@ -64,12 +68,13 @@ class Writer:
             task = await named(self.desk.redis, self.book.task)
             object_id = await self._found(task, write) if was_begun else ""
             object_id = object_id or await WRITING[write.purpose](self, task, write)
+            shown = await self._shown(task, write, object_id)
         except GatewrightError as error:
             self._failed.add(write.key)
             task_id = self.book.task.origin.task
             self.desk.log.warning("forge.write", task=task_id, write=write.key, code=error.code, why=str(error))
             return
-        await self._record("forge.done", kinds.ForgeDone(write.purpose.value, write.rev, object_id))
+        await self._record("forge.done", kinds.ForgeDone(write.purpose.value, write.rev, object_id, shown))
 
     async def progress(self) -> None:
         """Bring the one progress comment up to date."""
@@ -78,7 +83,7 @@ class Writer:
         if comment is None:
             return
         key = f"gw:progress:{task.origin.task}"
-        body = self.texts.progress(await named(self.desk.redis, task))
+        body = self.texts.progress(await named(self.desk.redis, task), await waits(self.desk, self.index, task))
         shown = f"{task.state.value} {task.steps_done} {hashlib.sha256(_still(body).encode()).hexdigest()}"
         before = text(await self.desk.redis.get(key))
         if before == shown or (
@@ -109,35 +114,52 @@ class Writer:
             number, answering, on_change = _place(write.heard)
             marker = self.words.marker(task, kind, write.heard.event_id)
         else:
-            number, answering, on_change = task.origin.issue, 0, False
+            number, answering, on_change = _page(task, write)
             marker = self.words.marker(task, kind, write.rev)
         comment = await self.forge.find_comment(repo, number, marker, answering=answering, on_change=on_change)
         return str(comment) if comment else ""
+
+    async def _shown(self, task: Task, write: Write, object_id: str) -> str:
+        """Hash a comment that asks as the forge gives it back: what people read there is what they approve."""
+        if write.purpose not in SHOWS:
+            return ""
+        now = await self.forge.get_comment(task.origin.repo, task.origin.issue, int(object_id))
+        if now is None:
+            raise GatewrightError("GW-GATE-GONE", "the comment that asks is gone again", why="somebody deleted it")
+        return sha256(now.body)
 
     async def _comment(self, task: Task, body: str) -> str:
         return str(await self.forge.comment(task.origin.repo, task.origin.issue, body))
 
     async def first_progress(self, task: Task, _: Write) -> str:
         """Post the progress comment."""
-        return await self._comment(task, self.texts.progress(task))
+        return await self._comment(task, self.texts.progress(task, await waits(self.desk, self.index, task)))
+
+    async def _is_gone(self, task: Task, comment: str) -> bool:
+        """Tell whether somebody deleted a comment of ours."""
+        return await self.forge.get_comment(task.origin.repo, task.origin.issue, int(comment)) is None
 
     async def gate(self, task: Task, write: Write) -> str:
         """Ask for a decision."""
-        return await self._comment(task, self.texts.gate(task, SHOWS[write.purpose]))
+        gate = SHOWS[write.purpose]
+        return await self._comment(task, self.texts.gate(task, gate, await approvers(self.desk, task, gate)))
 
     async def gate_again(self, task: Task, write: Write) -> str:
         """Show the digest that counts now in the comment that asked before."""
         gate = SHOWS[write.purpose]
-        body = self.texts.gate(task, gate)
-        artifact = task.artifact(gate)
-        comment = task.posted[f"gate.{gate.value}:{artifact.rev if artifact else 0}"]
+        comment = task.shown[f"gate.{gate.value}"].partition(":")[0]
+        if await self._is_gone(task, comment):
+            return await self.gate(task, write)
+        body = self.texts.gate(task, gate, await approvers(self.desk, task, gate))
         await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
         return comment
 
     async def fold(self, task: Task, write: Write) -> str:
         """Fold the comment of a draft that was replaced."""
-        gate = Gate.SPEC if write.purpose is Purpose.SPEC_FOLD else Gate.PLAN
+        gate = FOLDS[write.purpose]
         comment = task.posted[f"gate.{gate.value}:{write.rev}"]
+        if await self._is_gone(task, comment):
+            return comment
         body = self.texts.superseded(task, gate, write.rev)
         await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
         return comment
@@ -171,7 +193,7 @@ class Writer:
             branch=task.branch,
             base=task.origin.base_branch,
             title=self.texts.change_title(task),
-            body=self.texts.change_body(task),
+            body=self.texts.change_body(task, await approvers(self.desk, task, Gate.CHANGE)),
             draft=task.state is State.BLOCKED,
         )
         return await self._adopt(task, change.number)
@@ -184,7 +206,8 @@ class Writer:
         change = await self.forge.get_change(task.origin.repo, number)
         is_draft = change.is_draft if change else task.pull.draft
         shown = replace(task, pull=replace(task.pull, draft=is_draft))
-        await self.forge.edit_change(task.origin.repo, number, body=self.texts.change_body(shown))
+        body = self.texts.change_body(shown, await approvers(self.desk, shown, Gate.CHANGE))
+        await self.forge.edit_change(task.origin.repo, number, body=body)
         return await self._adopt(task, number)
 
     async def close_pull(self, task: Task, write: Write) -> str:
@@ -194,12 +217,44 @@ class Writer:
         return str(number)
 
     async def status(self, task: Task, _: Write) -> str:
-        """Show the change gate on the commit that it is about."""
-        is_open = task.approval(Gate.CHANGE) is None
-        state = StatusState.PENDING if is_open else StatusState.SUCCESS
-        text = "waits for your review" if is_open else "approved for exactly this commit"
-        await self.forge.set_status(task.origin.repo, task.head, state, STATUS_NAME, text)
+        """Show the change gate on the commit that it is about; what fell is taken back where it was shown."""
+        head = task.head if task.state is State.CHANGE_REVIEW else status_commit(task)
+        state, text = StatusState.PENDING, "waits for your review"
+        if is_given_up(task):
+            state, text = StatusState.FAILURE, "the task has ended"
+        elif task.let_pass(Gate.CHANGE) is not None:
+            state, text = StatusState.SUCCESS, "approved for exactly this commit"
+        await self.forge.set_status(task.origin.repo, head, state, STATUS_NAME, text)
+        return head
+
+    async def voided(self, task: Task, write: Write) -> str:
+        """Say in one line which approvals fell and why, where they were given."""
+        void = task.voids[write.rev - 1]
+        body = self.words.voided(task, void.gate, void.reason, rev=write.rev)
+        if void.gate is Gate.CHANGE and task.pull is not None:
+            return str(await self.forge.comment(task.origin.repo, task.pull.number, body, on_change=True))
+        return await self._comment(task, body)
+
+    async def emergency(self, task: Task, write: Write) -> str:
+        """Say loudly that somebody broke the glass."""
+        broke = task.emergencies[write.rev - 1]
+        names = await logins(self.desk.redis, task.origin.repo, (broke.person,))
+        return await self._comment(task, self.words.emergency(task, rev=write.rev, who=names[broke.person]))
+
+    async def merge(self, task: Task, _: Write) -> str:
+        """Merge the change, if its head is still the one that was let pass."""
+        if task.pull is None:
+            raise GatewrightError("GW-PULL-GONE", "there is no change to merge")
+        await self.forge.merge(task.origin.repo, task.pull.number, task.head)
         return task.head
+
+    async def release_ci(self, task: Task, write: Write) -> str:
+        """Let CI run on a commit that a person named."""
+        commit = task.ci_released[write.rev - 1]
+        if task.pull is None:
+            raise GatewrightError("GW-PULL-GONE", "there is no change whose CI could run")
+        await self.forge.release_ci(task.origin.repo, task.pull.number, task.branch, commit)
+        return commit
 
     async def _adopt(self, task: Task, number: int) -> str:
         change = await self.forge.get_change(task.origin.repo, number)
@@ -208,6 +263,13 @@ class Writer:
         await self.index.bind_change(task.origin.repo, number, task.origin.task)
         await self._record("pull", kinds.Pull(number, head or task.head, task.branch, is_draft))
         return str(number)
+
+
+def _page(task: Task, write: Write) -> tuple[int, int, bool]:
+    is_of_change = write.purpose is Purpose.VOIDED and task.voids[write.rev - 1].gate is Gate.CHANGE
+    if is_of_change and task.pull is not None:
+        return task.pull.number, 0, True
+    return task.origin.issue, 0, False
 
 
 def _place(heard: Heard) -> tuple[int, int, bool]:
@@ -230,13 +292,19 @@ def _still(body: str) -> str:
 SHOWS: Final = {
     Purpose.SPEC_GATE: Gate.SPEC,
     Purpose.PLAN_GATE: Gate.PLAN,
+    Purpose.SCOPE_GATE: Gate.SCOPE,
     Purpose.SPEC_AGAIN: Gate.SPEC,
     Purpose.PLAN_AGAIN: Gate.PLAN,
+    Purpose.SCOPE_AGAIN: Gate.SCOPE,
 }
+FOLDS: Final = {Purpose.SPEC_FOLD: Gate.SPEC, Purpose.PLAN_FOLD: Gate.PLAN, Purpose.SCOPE_FOLD: Gate.SCOPE}
 MARKED: Final = {
     Purpose.PROGRESS: "progress",
     Purpose.SPEC_GATE: "gate.spec",
     Purpose.PLAN_GATE: "gate.plan",
+    Purpose.SCOPE_GATE: "gate.scope",
+    Purpose.VOIDED: "voided",
+    Purpose.EMERGENCY: "emergency",
     Purpose.REPLY: "reply",
     Purpose.REVIEW_REPLY: "reply",
     Purpose.BLOCKED: "blocked",
@@ -246,10 +314,17 @@ WRITING: Final[dict[Purpose, Writing]] = {
     Purpose.PROGRESS: Writer.first_progress,
     Purpose.SPEC_GATE: Writer.gate,
     Purpose.PLAN_GATE: Writer.gate,
+    Purpose.SCOPE_GATE: Writer.gate,
     Purpose.SPEC_AGAIN: Writer.gate_again,
     Purpose.PLAN_AGAIN: Writer.gate_again,
+    Purpose.SCOPE_AGAIN: Writer.gate_again,
     Purpose.SPEC_FOLD: Writer.fold,
     Purpose.PLAN_FOLD: Writer.fold,
+    Purpose.SCOPE_FOLD: Writer.fold,
+    Purpose.VOIDED: Writer.voided,
+    Purpose.EMERGENCY: Writer.emergency,
+    Purpose.MERGE: Writer.merge,
+    Purpose.CI: Writer.release_ci,
     Purpose.REACT: Writer.react,
     Purpose.REPLY: Writer.reply,
     Purpose.REVIEW_REPLY: Writer.reply,

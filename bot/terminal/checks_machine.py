@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from bot.audit.keys import InstanceKey, KeyFileError
 from bot.keyring import FOLDER
-from bot.settings import Section, Settings
+from bot.model.section import Section
+from bot.settings import Settings
 from bot.settings_file import FILE, SECRET, fields, section_of
 from bot.terminal.checks import Finding, Place, Verdict, ask, failed, fine
 

@@ -124,11 +124,38 @@ async def _look(place: Place) -> list[Remark]:
         project = place.project or (gitlab_selftest.place(place.self_test)[0] if place.self_test else "")
         if project:
             found += await survey.project(project)
+            found += await _exposed(place, project)
     finally:
         await survey.close()
     if place.self_test:
         bot_name = settings.trigger.bot_name
         found += await gitlab_selftest.self_test(settings.gitlab, place.self_test, bot_name=bot_name)
+    return found
+
+
+async def _exposed(place: Place, path: str) -> list[Remark]:
+    """Look at what could go around the gates, and at whether the forge holds merges to them where policy says so."""
+    from bot.forges.gitlab import GitLab  # noqa: PLC0415 - most machines that ask have no GitLab
+    from bot.forges.gitlab_exposure import Exposure  # noqa: PLC0415
+    from bot.forges.gitlab_survey import Remark  # noqa: PLC0415
+    from bot.tasks.writes import STATUS_NAME  # noqa: PLC0415
+
+    settings = place.settings
+    exposure = Exposure(settings.gitlab, runs_ci=settings.policy.ci == "run")
+    try:
+        found = await exposure.project(path)
+        here = await exposure.place(path)
+    finally:
+        await exposure.close()
+    if settings.policy.target_branch == "enforced":
+        forge = GitLab(settings.gitlab, bot_name=settings.trigger.bot_name)
+        try:
+            held = await forge.protection(here.repo, here.default_branch, STATUS_NAME)
+        finally:
+            await forge.close()
+        words = f"merges into {here.default_branch} are {'' if held.is_enforced else 'not '}held to the gate"
+        fix = "" if held.is_enforced else 'protect it as docs/gitlab.md says, or [policy] target_branch = "advisory"'
+        found.append(Remark(words, held.why, fix))
     return found
 
 

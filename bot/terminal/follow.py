@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
@@ -15,6 +16,7 @@ from bot.model.evidence import QaReport
 from bot.model.task import Attempt, Gate, Heard, State, Step, Task
 from bot.reports.problems import problem
 from bot.reports.views import Problem
+from bot.terminal import asking
 from bot.terminal.deeds import Deeds
 from bot.terminal.gates import Decider
 from bot.terminal.screen import Screen
@@ -22,7 +24,6 @@ from bot.terminal.session import Session
 from bot.terminal.tale import Tale, faults, figures, name, step_titles, summary
 
 POLL_S: Final = 0.05
-SHOWN_GATE: Final = {Gate.SPEC: "gate.spec", Gate.PLAN: "gate.plan"}
 SAID: Final = {"approve": "approved", "revise": "sent back", "edit": "edited", "reject": "rejected", "fix": "sent back"}
 LONG_DIFF: Final = 250  # lines that are shown unasked
 FAULT: Final = 300  # characters of one finding of QA
@@ -55,6 +56,7 @@ class Follower:
         self._printed: dict[int, str] = {}
         self._step = 0
         self._titles: dict[int, str] = {}
+        self._unmet = ""  # digest whose unmet rules were told
 
     async def follow(self, task_id: str, *, is_new: bool = True) -> Exit:
         """Go on until the task is at rest; of one that is not new, only what happens from now on is told."""
@@ -83,17 +85,24 @@ class Follower:
             if task.state.is_final and self._session.is_at_rest(task):
                 return Exit.DONE if task.state is State.DONE else Exit.FAILED
             gate = task.state.gate
-            if gate and self._is_asked(task, gate):
+            if gate and asking.is_asked(task, gate):
                 self._screen.status.clear()
-                if not await self._decide(task, gate):
+                if not self._tells_unmet(task, gate) or not await self._decide(task, gate):
                     return Exit.WAITS
+            if why := asking.held(task, int(time.time() * 1000)):
+                self._screen.line("note", "Waits", f"nothing new is started: {why}")
+                return Exit.WAITS
             await asyncio.sleep(POLL_S)
 
-    def _is_asked(self, task: Task, gate: Gate) -> bool:
-        asked = task.asked(gate)
-        if asked is None or (gate is Gate.CHANGE and (task.pull is None or task.approval(gate) is not None)):
-            return False
-        return gate is Gate.CHANGE or f"{SHOWN_GATE[gate]}:{asked.rev}" in task.posted
+    def _tells_unmet(self, task: Task, gate: Gate) -> bool:
+        """Say once which rules an answer did not meet; False where nobody is there to answer otherwise."""
+        unmet, asked = asking.missing(task, gate), task.asked(gate)
+        if not unmet or asked is None or asked.digest == self._unmet:
+            return True
+        self._unmet = asked.digest
+        words = f"policy asks for more than this approval: {', '.join(unmet)}"
+        self._screen.line("fail", gate.value.capitalize(), words)
+        return self._decider.is_person
 
     async def _decide(self, task: Task, gate: Gate) -> bool:
         word = gate.value.capitalize()
@@ -116,6 +125,9 @@ class Follower:
 
     async def _present(self, task: Task, gate: Gate, text: str) -> str:
         """Show what is to be decided on, and say in a line what it holds."""
+        if gate is Gate.SCOPE:
+            self._screen.show(text)
+            return asking.counted(self._found(task))
         if gate is not Gate.CHANGE:
             self._screen.show(text)
             spec = self._session.text(task.spec.commitment) if task.spec else ""
@@ -138,7 +150,12 @@ class Follower:
         artifact = task.artifact(gate)
         if artifact is not None:
             return self._session.text(artifact.commitment)
+        if gate is Gate.SCOPE:
+            return asking.as_text(self._found(task))
         return await self._session.diff(task)
+
+    def _found(self, task: Task) -> tuple[asking.Finding, ...]:
+        return asking.findings(self._session.text(task.scope.blob)) if task.scope and task.scope.blob else ()
 
     async def _show_progress(self, task: Task) -> None:
         for attempt in task.attempts:

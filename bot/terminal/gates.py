@@ -16,10 +16,11 @@ from bot.terminal.running import deaf
 from bot.terminal.screen import Kind
 
 CHOICES: Final = {"v": "(v)iew", "a": "(a)pprove", "r": "(r)evise", "e": "(e)dit", "j": "re(j)ect"}
+SCOPE_CHOICES: Final = {"v": "(v)iew", "a": "(a)pprove", "f": "(f)ix", "r": "(r)evise plan", "j": "re(j)ect"}
 CHANGE_CHOICES: Final = {"v": "(v)iew diff", "a": "(a)pprove", "f": "(f)ix", "j": "re(j)ect"}
 WORDS: Final = {
     "v": "v", "view": "v", "view diff": "v", "a": "a", "approve": "a", "r": "r", "revise": "r", "e": "e", "edit": "e",
-    "j": "j", "reject": "j", "f": "f", "fix": "f",
+    "revise plan": "r", "j": "j", "reject": "j", "f": "f", "fix": "f",
 }  # fmt: skip
 NEEDS_MODEL: Final = frozenset("ref")  # answers after which something new has to be written
 ONE_COURSE: Final = (
@@ -55,7 +56,7 @@ def approve(task: Task, gate: Gate) -> str:
     """Write the approval of exactly what was shown."""
     asked = task.asked(gate)
     digest = asked.digest[:SHOWN] if asked else ""
-    return f"/approve {digest}".rstrip()
+    return f"/approve {'scope ' if gate is Gate.SCOPE else ''}{digest}".rstrip()
 
 
 class Itself:
@@ -103,7 +104,7 @@ class Person:
 
     async def decide(self, task: Task, gate: Gate, text: str) -> str | None:
         """Ask until there is an answer; None at the end of input."""
-        choices = CHANGE_CHOICES if gate is Gate.CHANGE else CHOICES
+        choices = {Gate.CHANGE: CHANGE_CHOICES, Gate.SCOPE: SCOPE_CHOICES}.get(gate, CHOICES)
         offered = {k: v for k, v in choices.items() if not (self._is_recorded and k in NEEDS_MODEL)}
         while True:
             said = await self._screen.ask("  ".join(offered.values()))

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from bot.audit.blobs import Blobs
-from bot.embedded import EmbeddedRedis
 from bot.model.approval import SHOWN
-from bot.model.errors import GatewrightError, Unavailable
+from bot.model.errors import GatewrightError
 from bot.model.event import ForgeKind
 from bot.model.task import Gate, State, Task
 from bot.reports.problems import problem
-from bot.settings_file import data_dir, load
-from bot.supervisor import ADDRESS
-from bot.tasks.book import Shelf
-from bot.tasks.index import Index
-from bot.tasks.journal import Journals
-from bot.terminal.run import LOCAL, ways
+from bot.tasks.brakes import Brake
+from bot.terminal.brakes import brake_line
+from bot.terminal.run import ways
 from bot.terminal.screen import safe
+from bot.terminal.stores import Store, ask
 
 MARKS: Final = {State.BLOCKED: "■", State.DONE: "✓", State.REJECTED: "✗", State.CANCELLED: "✗", State.EXPIRED: "✗"}
-WAIT_S: Final = 5.0
 REPOSITORY: Final = 24  # columns of its name, which is cut from the left
-Held = tuple[Task, Blobs]
 
 
 def show_all(config: Path | None, *, as_json: bool) -> int:
     """List every task that is known here, of the server and of `run`, newest change first."""
-    found = sorted((task for task, _ in _read(config, _every)), key=lambda task: -task.changed_ms)
+    asked = ask(config, _every)
+    found = sorted((task for each in asked for task in each.answer[0]), key=lambda task: -task.changed_ms)
+    brakes = [brake for each in asked for brake in each.answer[1]]
     if as_json:
-        _write({"schema": "gatewright/tasks/v1", "tasks": [msgspec.to_builtins(task) for task in found]})
+        document = {"tasks": msgspec.to_builtins(found), "brakes": msgspec.to_builtins(brakes)}
+        _write({"schema": "gatewright/tasks/v1", **document})
         return 0
+    for brake in brakes:
+        sys.stdout.write(f"  {brake_line(brake)}\n")
     sys.stdout.write(f"\n  {'TASK':<14}{'REPOSITORY':<26}{'STATE':<16}{'NOW':<9}{'AGE':>5}{'USD':>8}\n")
     for task in found:
         mark = MARKS.get(task.state, "◆" if task.state.gate else "●")
@@ -58,30 +53,34 @@ def show_all(config: Path | None, *, as_json: bool) -> int:
 def show_one(task_id: str, config: Path | None, *, as_json: bool) -> int:
     """Show one task, and what it waits for; raises GatewrightError where there is none of that id."""
 
-    async def one(shelf: Shelf, _: Index) -> list[Task]:
-        return [await shelf.read(task_id)] if await shelf.journals.head(task_id) else []
+    async def one(store: Store) -> tuple[Task | None, tuple[Brake, ...]]:
+        task = await store.task(task_id)
+        return task, await store.brakes.of(task.origin.repo, task_id) if task else ()
 
-    found = _read(config, one)
+    found = [(each.answer[0], each.answer[1], each.blobs) for each in ask(config, one) if each.answer[0]]
     if not found:
         raise GatewrightError("GW-TASK-UNKNOWN", f"there is no task {task_id}", fix="see `gatewright tasks list`")
-    task, blobs = found[0]
+    task, brakes, blobs = found[0]
+    assert task is not None  # noqa: S101
     if as_json:
         _write({"schema": "gatewright/task/v1", "task": msgspec.to_builtins(task)})
         return 0
-    for name, value in _facts(task):
+    for name, value in _facts(task, brakes):
         sys.stdout.write(f"  {name:<12}{safe(value)}\n")
     for line in _next(task, blobs):
         sys.stdout.write(safe(line) + "\n")
     return 0
 
 
-def _facts(task: Task) -> Iterator[tuple[str, str]]:
+def _facts(task: Task, brakes: tuple[Brake, ...]) -> Iterator[tuple[str, str]]:
     asked = task.asked(task.state.gate) if task.state.gate else None
     yield "task", task.origin.task
     yield "repository", f"{task.origin.repo.path}, issue {task.origin.issue}"
     yield "state", task.state.value + (f" ({task.blocked_code})" if task.blocked_code else "")
-    if task.paused:
+    if task.is_held or brakes:
         yield "paused", "nothing new is started"
+    for brake in brakes:
+        yield "held by", brake_line(brake).removeprefix("PAUSED  ")
     yield "base", f"{task.origin.base_commit[:SHOWN]} on {task.origin.base_branch}"
     yield "branch", task.branch or "-"
     yield "attempts", ", ".join(f"{a.step.value} {a.outcome or 'running'}" for a in task.attempts) or "-"
@@ -129,7 +128,7 @@ def _is_local(task: Task) -> bool:
 def _now(task: Task) -> str:
     if task.state.gate:
         return "waits"
-    return "paused" if task.paused else "runs" if task.running else "-"
+    return "paused" if task.is_held else "runs" if task.running else "-"
 
 
 def _sums(found: list[Task]) -> str:
@@ -159,55 +158,5 @@ def _write(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document) + "\n")
 
 
-Reader = Callable[[Shelf, Index], Awaitable[list[Task]]]
-
-
-async def _every(shelf: Shelf, index: Index) -> list[Task]:
-    return [await shelf.read(task) for task in await index.all_tasks() if await shelf.journals.head(task)]
-
-
-def _read(config: Path | None, read: Reader) -> list[Held]:
-    """Ask every Redis that may know tasks: the server's and that of `run`; one that is not running is started."""
-    settings = load(config)
-    data = data_dir(settings)
-    held: list[Held] = []
-    with ExitStack() as opened:
-        if settings.redis.url != "embedded":
-            held += _ask(settings.redis.url, data, read)
-            places = [data / LOCAL]
-        else:
-            places = [data, data / LOCAL]
-        for place in places:
-            if url := _address(place) or _started(place, opened):
-                held += _ask(url, place, read)
-    return held
-
-
-def _address(place: Path) -> str:
-    """Read where a Redis of ours listens; one that was killed leaves its address behind."""
-    file = place / ADDRESS
-    url = file.read_text("ascii").strip() if file.exists() else ""
-    with socket.socket(socket.AF_UNIX) as knock:
-        return url if url and not knock.connect_ex(url.removeprefix("unix://")) else ""
-
-
-def _started(place: Path, opened: ExitStack) -> str:
-    if not (place / "redis").is_dir():
-        return ""
-    redis = EmbeddedRedis(place / "redis")
-    opened.callback(redis.stop)
-    return redis.start()
-
-
-def _ask(url: str, data: Path, read: Reader) -> list[Held]:
-    async def asked() -> list[Task]:
-        redis = Redis.from_url(url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
-        try:
-            return await read(Shelf(Journals(redis)), Index(redis))
-        except (RedisError, OSError) as error:
-            raise Unavailable("GW-REDIS-AWAY", "Redis does not answer", why=str(error), fix="see [redis] url") from None
-        finally:
-            await redis.aclose()
-
-    blobs = Blobs(data / "blobs")
-    return [(task, blobs) for task in asyncio.run(asked())]
+async def _every(store: Store) -> tuple[list[Task], tuple[Brake, ...]]:
+    return await store.tasks(), await store.brakes.all()

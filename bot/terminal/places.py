@@ -12,6 +12,7 @@ from bot.model.errors import UsageError
 from bot.settings import Settings
 from bot.settings_file import make_dir, open_work_dir
 
+LOCAL: Final = "local-runs"  # below the data directory: tasks of `run`, apart from those of a server
 SHARED: Final = Path("/var/lib/gatewright-local")  # passed through by the jail's user, listed by nobody
 
 

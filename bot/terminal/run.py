@@ -10,7 +10,8 @@ from typing import Final
 
 from bot.forges.local import Place, survey
 from bot.model.approval import SHOWN
-from bot.model.errors import GatewrightError, UsageError
+from bot.model.errors import GatewrightError, Refused, UsageError
+from bot.model.event import ForgeKind
 from bot.model.task import Gate, State, Task
 from bot.reports.views import Problem
 from bot.settings_file import data_dir, load
@@ -19,13 +20,14 @@ from bot.terminal.follow import Exit, Follower
 from bot.terminal.gates import Beforehand, Decider, Itself, Person
 from bot.terminal.models import Machine, choose, lend
 from bot.terminal.offers import offers
-from bot.terminal.places import work_dir
+from bot.terminal.places import LOCAL, work_dir
 from bot.terminal.screen import Screen
 from bot.terminal.session import Session
+from bot.terminal.stores import Store, ask
 
-LOCAL: Final = "local-runs"
 TITLE: Final = 200  # characters
 OWN_VERBS: Final = ("retry", "cancel")  # that `gatewright tasks` has; all others go through `tasks say`
+WORK: Final = (Gate.SCOPE, Gate.CHANGE)
 ENDS: Final = {"cancel": State.CANCELLED, "reject": State.REJECTED}
 
 
@@ -94,7 +96,9 @@ async def _run(call: Call, place: Place, wish: tuple[str, str], because: str) ->
 
 async def _answer(call: Call, task_id: str, words: str) -> int:
     async with call.session() as session:
-        task = await session.state(task_id)
+        if not words:
+            await session.let_go(task_id)
+        task = await local(session, task_id, call.config)
         if task.state.is_final and words:
             raise GatewrightError(
                 "GW-COMMAND-STATE", f"{task_id} has ended: it is {task.state.value}", why="nothing can follow",
@@ -103,7 +107,7 @@ async def _answer(call: Call, task_id: str, words: str) -> int:
         if task.paused and not words:
             words = "resume"
         if words:
-            await session.say(task, f"/{words}")
+            await session.say(task, f"/{spelled(task, words)}")
             now = await session.state(task_id)
             if not now.heard[-1].accepted:
                 raise _refused(session, now)
@@ -112,6 +116,41 @@ async def _answer(call: Call, task_id: str, words: str) -> int:
             call.screen.say(f"Task {task_id} has ended.")
             return Exit.DONE
         return await conclude(call, session, task_id, code)
+
+
+async def local(session: Session, task_id: str, config: Path | None) -> Task:
+    """Read a task of this machine; Refused where it is one of a forge, whose people decide there and not here."""
+    if not await session.control.desk.shelf.journals.head(task_id) and await on_a_forge(task_id, config):
+        raise _elsewhere(task_id)
+    task = await session.state(task_id)
+    if task.origin.repo.forge is not ForgeKind.LOCAL:
+        raise _elsewhere(task_id)
+    return task
+
+
+async def on_a_forge(task_id: str, config: Path | None) -> bool:
+    """Tell whether the server's Redis knows a task."""
+
+    async def one(store: Store) -> bool:
+        return not store.is_local and await store.task(task_id) is not None
+
+    return any(each.answer for each in await running.through(ask, config, one))
+
+
+def _elsewhere(task_id: str) -> Refused:
+    return Refused(
+        "GW-LOCAL-ONLY", f"{task_id} is a task of a forge: nobody decides about it on the command line",
+        why="who said it, and with which role, is known on the forge alone",
+        fix=f"answer in its issue or change; `gatewright pause {task_id}` holds it back",
+    )  # fmt: skip
+
+
+def spelled(task: Task, words: str) -> str:
+    """Name the gate where an approval has to: findings are let pass by `approve scope` alone."""
+    verb, _, rest = words.partition(" ")
+    if verb != "approve" or task.state.gate is not Gate.SCOPE or rest.split()[:1] == ["scope"]:
+        return words
+    return f"approve scope {rest}".rstrip()
 
 
 def _refused(session: Session, task: Task) -> GatewrightError:
@@ -128,6 +167,9 @@ async def conclude(call: Call, session: Session, task_id: str, code: Exit) -> in
     repo, base = task.origin.repo.path, task.origin.base_branch
     if code is Exit.WAITS and task.state.gate:
         waiting(call, task, task.state.gate)
+    elif code is Exit.WAITS:
+        screen.say(f"  Go on     gatewright tasks resume {task_id}")
+        screen.say("  Held by   gatewright brakes")
     elif task.state is State.DONE:
         screen.say(f"  Branch    {task.branch}")
         screen.say(f"  Look      git -C {repo} log -p {base}..{task.branch}")
@@ -148,9 +190,7 @@ def waiting(call: Call, task: Task, gate: Gate) -> None:
     call.screen.say(f"error[GW-GATE-NO-TTY]: the {gate.value} waits for approval and nobody can be asked")
     call.screen.say(f"  why: {'the question was left open' if is_person else why}")
     call.screen.say(f"  fix: gatewright tasks approve {task.origin.task} {digest}")
-    call.screen.say(
-        f'       gatewright tasks say {task.origin.task} "{"fix" if gate is Gate.CHANGE else "revise"} ..."'
-    )
+    call.screen.say(f'       gatewright tasks say {task.origin.task} "{"fix" if gate in WORK else "revise"} ..."')
     call.screen.say(f"       or, in a terminal, gatewright tasks resume {task.origin.task}")
 
 

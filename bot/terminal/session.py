@@ -28,6 +28,7 @@ from bot.model.task import State, Task
 from bot.settings import Settings
 from bot.settings_file import load, make_dir
 from bot.supervisor import ADDRESS, command
+from bot.tasks.brakes import TASK, Brakes
 from bot.tasks.needs import Rules, needs
 from bot.wiring import make_control
 
@@ -157,6 +158,17 @@ class Session:
             await asyncio.sleep(0.02)
         raise GatewrightError("GW-LOCAL-HEARD", "the answer was not taken up", fix="run the command again")
 
+    async def let_go(self, task_id: str) -> None:
+        """Release the task's own brake, and wait until its journal says so."""
+        redis = self.control.desk.redis
+        if not await Brakes(redis).release(TASK + task_id):
+            return
+        await self.control.desk.wake(task_id)
+        deadline = time.monotonic() + HEARD_S
+        while "operator" in (await self.state(task_id)).brakes and time.monotonic() < deadline:
+            self.check()
+            await asyncio.sleep(POLL_S)
+
     async def state(self, task: str) -> Task:
         """Read a task."""
         return await self.control.desk.shelf.read(task)
@@ -169,7 +181,7 @@ class Session:
 
     def is_at_rest(self, task: Task) -> bool:
         """Tell whether nothing is missing any more: evidence archived, answers written."""
-        rules = Rules(self.settings.budget.qa_rounds, self.settings.policy.gate_days)
+        rules = Rules(self.settings.budget.qa_rounds, self.settings.server.instance)
         return not needs(task, rules, self.control.desk.clock())
 
     async def settle(self, task_id: str) -> None:
@@ -195,7 +207,7 @@ class Session:
 
     async def _compare(self, task: Task, *flags: str) -> str:
         origin = task.origin
-        names = (origin.base_commit, task.head, "--", ".", ":(exclude).gatewright/tasks")
+        names = (task.base_commit or origin.base_commit, task.head, "--", ".", ":(exclude).gatewright/tasks")
         out = await self.forge.read(origin.repo, "diff", "--no-ext-diff", "--no-textconv", *flags, *names)
         return out.decode("utf-8", "replace")
 

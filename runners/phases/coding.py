@@ -8,14 +8,14 @@ from typing import Final
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
 from bot.model.evidence import Plan, PlanStep
-from runners.phases.protocol import Bench, Change, Made, prompt, texts
+from runners.phases.protocol import Bench, Change, Made, prompt, said, texts
 from runners.providers.protocol import Access, Result
 
 SATISFIED: Final = re.compile(r"^\W{0,3}NO CHANGE NEEDED:\s*(\S.*)$", re.MULTILINE)
 
 
 async def run(bench: Bench) -> Made | None:
-    """Go on after the last step that has a commit, and push the branch when all are done."""
+    """Go on after the last step that has a commit, and deliver the branch when all are done."""
     order = bench.order
     if order.spec is None or order.plan is None:
         raise GatewrightError("GW-ORDER-PLAN", "coding was ordered without a spec and a plan", fix="`revise` the plan")
@@ -27,13 +27,13 @@ async def run(bench: Bench) -> Made | None:
         if step.number not in done:
             reason = await _carry_out(bench, step, spec_text, plan_text)
             _report(bench, plan, position, reason)
-    await bench.push()
+    await bench.deliver()
     return Made(bench.head, await bench.source())
 
 
 async def _carry_out(bench: Bench, step: PlanStep, spec: str, plan: str) -> str:
     """Do one step; answer why it needed no change where that is so."""
-    asked = prompt("coding.md", step=step, spec=spec, plan=plan, feedback=texts(bench, bench.order.feedback))
+    asked = prompt("coding.md", step=step, spec=spec, plan=plan, feedback=said(bench, bench.order.feedback))
     result, change = await _attempt(bench, asked)
     if not change.files or change.findings:
         result, change = await _attempt(bench, prompt("coding_again.md", asked=asked, change=change))

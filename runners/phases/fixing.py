@@ -6,7 +6,7 @@ import msgspec
 
 from bot.model.errors import GatewrightError
 from bot.model.evidence import Met, QaReport
-from runners.phases.protocol import Bench, Change, Made, prompt, texts
+from runners.phases.protocol import Bench, Change, Made, prompt, said, texts
 from runners.providers.protocol import Access
 
 
@@ -22,13 +22,13 @@ async def run(bench: Bench) -> Made | None:
         failed=[check for check in report.checks if not check.ok] if report else [],
         unmet=[verdict for verdict in report.criteria if verdict.met is not Met.MET] if report else [],
         notes=report.notes if report else (),
-        feedback=texts(bench, order.feedback),
+        feedback=said(bench, order.feedback),
     )
     change = await _attempt(bench, asked)
     if not change.files or change.findings:
         change = await _attempt(bench, prompt("coding_again.md", asked=asked, change=change))
     await _commit(bench, change, report)
-    await bench.push()
+    await bench.deliver()
     return Made(bench.head, await bench.source())
 
 

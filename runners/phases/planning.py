@@ -6,7 +6,7 @@ import hashlib
 
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
-from runners.phases.protocol import Bench, Made, draft, example, prompt, texts
+from runners.phases.protocol import Bench, Made, draft, example, prompt, said, texts
 
 
 async def run(bench: Bench) -> Made | None:
@@ -20,7 +20,7 @@ async def run(bench: Bench) -> Made | None:
         "planning.md",
         spec=spec_text,
         example=example("plan.md"),
-        feedback=texts(bench, order.feedback),
+        feedback=said(bench, order.feedback),
         previous=texts(bench, [order.plan.commitment])[0] if order.plan else "",
     )
     text, _ = await draft(bench, asked, lambda written: parse_plan(written, spec))

@@ -15,6 +15,8 @@ import msgspec
 
 from bot.model.documents import DocumentError, extract, normalise
 from bot.model.errors import GatewrightError
+from bot.model.hygiene import strip, strip_line
+from bot.model.hygiene_characters import seen, spelled
 from bot.model.order import Order
 from runners.providers.protocol import Access, Jail, Recorder, Result
 from runners.quality.trace import Work
@@ -31,6 +33,12 @@ class Issue(msgspec.Struct, frozen=True):
     title: str
     body: str
     author: str
+    is_outsider: bool = False  # the author may not give us work
+
+    @property
+    def seen(self) -> Issue:
+        """Reduce it to what people see of it."""
+        return msgspec.structs.replace(self, title=strip_line(self.title).text, body=strip(self.body).text)
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -85,8 +93,11 @@ class Bench(Protocol):
     async def reset(self) -> None:
         """Throw away what is not committed."""
 
+    async def deliver(self) -> bool:
+        """Push the branch up to `head`; keep it back and answer False where people have to decide on its scope."""
+
     async def push(self) -> None:
-        """Push the branch up to `head`, fast-forward only."""
+        """Push the branch up to `head`, fast-forward only; raise GW-SCOPE-UNDECIDED where people have to decide."""
 
     async def work(self) -> tuple[Work, ...]:
         """List the commits between base and head with their steps, oldest first."""
@@ -129,9 +140,15 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_seen,
     )
-    templates.filters["data"] = as_data
+    templates.filters |= {"data": as_data, "spelled": spelled}
     return templates
+
+
+def _seen(value: Any) -> Any:
+    """Let nothing into a prompt that people could not see, wherever it comes from."""
+    return seen(value) if isinstance(value, str) else value
 
 
 def prompt(name: str, **values: Any) -> str:
@@ -173,3 +190,8 @@ async def draft(bench: Bench, asked: str, parse: Callable[[str], T]) -> tuple[st
 def texts(bench: Bench, commitments: Iterable[str]) -> list[str]:
     """Read blobs as text."""
     return [bench.read(commitment).decode("utf-8", "replace") for commitment in commitments]
+
+
+def said(bench: Bench, commitments: Iterable[str]) -> list[str]:
+    """Read what people said in comments, reduced to what other people see of it."""
+    return [strip(text).text for text in texts(bench, commitments)]

@@ -19,13 +19,19 @@ EVIDENCE: Final = 2_000  # characters of evidence for one criterion
 
 
 async def run(bench: Bench) -> Made | None:
-    """Run the checks, have the criteria judged, and report one verdict on one commit."""
+    """Run the checks, have the criteria judged, and report one verdict on one commit.
+
+    Where people have to decide on the scope first, it ends without a verdict.
+    """
     order = bench.order
     if order.spec is None or not order.head:
         raise GatewrightError("GW-ORDER-HEAD", "QA was ordered before there was any work", fix="`retry`")
     spec_text = texts(bench, [order.spec.commitment])[0]
     spec = parse_spec(spec_text)
+    is_delivered = await bench.deliver()
     made = Made(bench.head, await bench.source())
+    if not is_delivered:
+        return made
     checks = await _detected(bench)
     runs = await _checked(bench, checks)
     answer = await _judged(bench, spec, spec_text, runs)

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from bot.model.documents import parse_spec
-from runners.phases.protocol import Bench, Issue, Made, draft, example, prompt, texts
+from runners.phases.protocol import Bench, Issue, Made, draft, example, prompt, said, texts
 
 
 async def run(bench: Bench) -> Made | None:
@@ -15,9 +15,9 @@ async def run(bench: Bench) -> Made | None:
     order = bench.order
     asked = prompt(
         "spec.md",
-        issue=msgspec.json.decode(bench.read(order.issue_blob), type=Issue),
+        issue=msgspec.json.decode(bench.read(order.issue_blob), type=Issue).seen,
         example=example("spec.md"),
-        feedback=texts(bench, order.feedback),
+        feedback=said(bench, order.feedback),
         previous=texts(bench, [order.spec.commitment])[0] if order.spec else "",
     )
     text, _ = await draft(bench, asked, parse_spec)

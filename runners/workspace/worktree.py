@@ -26,6 +26,7 @@ COMMIT: Final = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 REFSPEC: Final = re.compile(r"^[0-9a-f]{40,64}:refs/[^\s:~^?*\[\\]+$")
 BASE, HEAD = "refs/gatewright/base", "refs/gatewright/head"
 READ_BYTES: Final = 16 << 20
+NO_OPTIONS: Final = "does not support push options"  # git's words, said before anything is sent
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -192,12 +193,21 @@ class Worktree:
         made = await self._record(tree, parents, letter(message, trailers), self._identity, self._identity)
         return Commit(made, tree, tip)
 
-    async def push(self, url: str, access: GitAccess | None, refspec: str) -> None:
-        """Push `commit:refs/...` as a plain fast-forward; raise GW-GIT-REJECTED where the remote says no."""
+    async def push(self, url: str, access: GitAccess | None, refspec: str, *options: str) -> None:
+        """Push `commit:refs/...` as a plain fast-forward; raise GW-GIT-REJECTED where the remote says no.
+
+        `options` are push options, left out for a remote that takes none.
+        """
         if not REFSPEC.match(refspec):
             raise GitError("GW-GIT-REFSPEC", f"{refspec!r} is not `commit:refs/...`", why="nothing is ever forced")
         remote = Remote(url, access)
-        await remote.run(self._bare, "push", "--porcelain", "--no-verify", "--no-signed", "--", url, refspec)
+        plain = ("push", "--porcelain", "--no-verify", "--no-signed")
+        try:
+            await remote.run(self._bare, *plain, *(f"--push-option={each}" for each in options), "--", url, refspec)
+        except GatewrightError as error:
+            if not options or NO_OPTIONS not in (error.why or ""):
+                raise
+            await remote.run(self._bare, *plain, "--", url, refspec)
 
     async def checkout(self, commit: str, directory: Path) -> Path:
         """Write a fresh tree of a commit, without evidence and with a `.git` of its own, for QA to run checks in."""

@@ -173,8 +173,9 @@ async def test_a_report_that_wakes_control_is_acted_on(office: Office):
 async def test_a_knock_is_answered_with_a_sealed_credential(office: Office):
     task = await office.opened()
     opener, knock = Opener(), f"access:{task}:1:1"
-    said = message(knock, opener.public.hex(), write=False)
-    ask = Ask(opener.public.hex(), write=False, signature=office.runner.sign(said).hex())
+    policy = office.desk.settings.policy.sha256()
+    said = message(knock, opener.public.hex(), write=False, policy=policy)
+    ask = Ask(opener.public.hex(), write=False, policy=policy, signature=office.runner.sign(said).hex())
     await office.redis.set(f"gw:{knock}:ask", msgspec.json.encode(ask))
     async with at_work(made(office)):
         await office.redis.lpush("gw:wake", knock)

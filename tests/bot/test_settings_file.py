@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.errors import UsageError
+from bot.model.policy import GateRule, Policy
 from bot.settings import Settings
 from bot.settings_file import data_dir, load, make_dir
 
@@ -37,6 +38,8 @@ def test_nothing_said_means_the_defaults():
         ("[github]\ntoken_fil = 'x'", "github.token_fil", "did you mean 'github.token_file'?"),
         ("[github]\napi_url_file = 'x'", "github.api_url_file", "did you mean 'github.api_url'?"),
         ("[server]\nzzzz = 1", "server.zzzz", "known here: "),
+        ("[policy]\ndigests = 'x'", "policy.digests", "did you mean 'policy.digest'?"),
+        ("[policy.spec]\nquorums = 2", "policy.spec.quorums", "did you mean 'policy.spec.quorum'?"),
         ("[providers.claude.prices.sonnet]\ninptu = 3.0", "providers.claude.prices.sonnet.inptu", "input"),
     ],
 )
@@ -62,6 +65,13 @@ def test_an_unknown_key_of_the_environment_is_told_apart_from_one_of_the_file(tm
         ("server = 3", "server"),
         ("[sandbox]\nmode = 'chroot'", "sandbox.mode"),
         ("[server]\ninstance = 'Große Bank'", "server.instance"),
+        ("policy = 3", "policy"),
+        ("[policy]\npreset = 'relaxed'", "policy.preset"),
+        ("[policy]\nspec = 3", "policy.spec"),
+        ("[policy.spec]\nquorum = 0", "policy.spec.quorum"),
+        ("[policy.spec]\napprovers = ['anna']", "policy.spec.approvers[0]"),
+        ("[policy.verb_roles]\nci = 'read'", "policy.verb_roles[...]"),
+        ("[[policy.delegations]]\nperson = 1", "policy.delegations[0]"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(tmp_path, text, key):
@@ -163,3 +173,62 @@ def test_a_place_that_cannot_hold_state_is_named(tmp_path):
     with pytest.raises(UsageError) as caught:
         make_dir(tmp_path / "file/state")
     assert (caught.value.code, caught.value.why) == ("GW-DATA-DIR", os.strerror(20))
+
+
+APPROVERS = "".join(f"[policy.{gate}]\napprovers = ['group:7']\n" for gate in ("spec", "plan", "scope", "change"))
+REGULATED = "[policy]\npreset = 'regulated'\n" + APPROVERS
+
+
+def test_a_preset_fills_in_what_the_policy_does_not_say(tmp_path):
+    found = read(tmp_path, "[policy]\npreset = 'regulated'\ngate_days = 3\n" + APPROVERS).policy
+    assert (found.gate_days, found.digest, found.ci) == (3, "required", "hold")
+    assert found.spec == GateRule(("group:7",), not_by=("labeller", "author", "writer"))
+    assert read(tmp_path, "[policy]\npreset = 'team'").policy == Policy()
+
+
+def test_the_environment_reaches_tables_within_the_policy():
+    env = {
+        "GATEWRIGHT_POLICY__SPEC__QUORUM": "2", "GATEWRIGHT_POLICY__VERB_ROLES__CI": "maintain",
+        "GATEWRIGHT_POLICY__FREEZE": '["Fri 16:00/Mon 08:00 UTC"]', "GATEWRIGHT_POLICY__DIGEST": "required",
+    }  # fmt: skip
+    found = load(None, env).policy
+    assert (found.spec, found.verb_roles) == (GateRule(quorum=2), {"ci": "maintain"})
+    assert (found.freeze, found.digest) == (("Fri 16:00/Mon 08:00 UTC",), "required")
+
+
+def test_a_policy_that_nobody_could_keep_is_refused_with_all_its_faults(tmp_path):
+    error = refused(tmp_path, "[policy]\npreset = 'regulated'\nfreeze = ['sometimes']\nfile_ref = 'main'")
+    assert error.code == "GW-POLICY-SETTINGS"
+    for key in ("spec.approvers", "plan.approvers", "scope.approvers", "change.approvers", "freeze", "file_ref"):
+        assert f"policy.{key}" in error.why
+    assert "gatewright policy show" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWRIGHT_POLICY__PRESET", "team"),
+        ("GATEWRIGHT_POLICY__DIGEST", "optional"),
+        ("GATEWRIGHT_POLICY__GATE_DAYS", "1"),
+        ("GATEWRIGHT_POLICY__SPEC__APPROVERS", '["user:1"]'),
+        ("GATEWRIGHT_SANDBOX__MODE", "none-i-accept-the-risk"),
+        ("GATEWRIGHT_AUDIT__AUDIT_REF", "branch"),
+    ],
+)
+def test_what_is_regulated_the_environment_cannot_change(tmp_path, name, value):
+    error = refused(tmp_path, REGULATED, **{name: value})
+    assert error.code == "GW-SETTINGS-LOCKED"
+    assert name in error.what
+    read(tmp_path, REGULATED.replace("regulated", "team"), **{name: value})  # there it may
+
+
+def test_to_ask_for_regulated_is_no_weakening_and_locks_as_well(tmp_path):
+    asked = {"GATEWRIGHT_POLICY__PRESET": "regulated"}
+    assert read(tmp_path, REGULATED, **asked).policy.preset == "regulated"
+    assert read(tmp_path, APPROVERS, **asked).policy.digest == "required"
+    locked = refused(tmp_path, APPROVERS, GATEWRIGHT_POLICY__DIGEST="optional", **asked)
+    assert (locked.code, "GATEWRIGHT_POLICY__DIGEST" in locked.what) == ("GW-SETTINGS-LOCKED", True)
+
+
+def test_other_tables_stay_open_to_the_environment_under_regulated(tmp_path):
+    assert read(tmp_path, REGULATED, GATEWRIGHT_SERVER__PORT="2", GATEWRIGHT_GITHUB__TOKEN="t").server.port == 2

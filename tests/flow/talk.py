@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from bot.inbox import INBOX
-from bot.model.task import State, Task
+from bot.model.task import State, Step, Task
 from tests.flow.house import PATIENCE, SECRET, Base
 from tests.flow.processes import agents
 from tests.simulators.github import GitHubSimulator
@@ -175,8 +175,9 @@ class Talk:
             task = await self.house.task(issue)
             assert task is not None
             assert task.state is not State.BLOCKED, self.house.why(task)
-            is_asked = task.state is State.CHANGE_REVIEW and f"status:{2 * times}" in task.posted
-            return task if is_asked else None
+            made = sum(a.step is Step.PUBLISH and a.outcome == "ok" for a in task.attempts)
+            is_asked = task.state is State.CHANGE_REVIEW and f"status:{task.status_rev}" in task.posted
+            return task if is_asked and made == times else None
 
         task: Task = await self.house.until(asked, seconds, f"a change for #{issue}")
         return task

@@ -16,6 +16,8 @@ NAMED = {
     "bot/network.py": "its table names one more authority",
     "bot/wiring.py": "makes the client, where its table says so",
     "bot/app.py": "the route of its deliveries, and whether they can be told from anybody's",
+    "bot/tasks/teams.py": 'the host of its table begins a "host/path"',
+    "bot/project_secrets.py": "for which forge a table of secrets is",
     "bot/control.py": "which parser reads which deliveries",
     "bot/supervisor.py": "tells on starting which events to tick",
     "bot/cli.py": "options of doctor",

@@ -20,32 +20,35 @@ BOT = {
     "bot.model": "",
     "bot.tether": "",
     "bot.logs": "",
-    "bot.settings": "",
-    "bot.settings_file": "bot.settings bot.model",
+    "bot.policy": "bot.model",
+    "bot.settings": "bot.model",
+    "bot.settings_file": "bot.settings bot.model bot.policy",
+    "bot.project_secrets": "bot.model bot.settings",
     "bot.network": "bot.model bot.settings bot.settings_file",
-    "bot.settings_page": "bot.settings bot.settings_file",
-    "bot.audit": "bot.model",
+    "bot.settings_page": "bot.model bot.settings bot.settings_file",
+    "bot.audit": "bot.model bot.policy",
     "bot.forges": "bot.model bot.settings",
-    "bot.reports": "bot.model bot.settings",
-    "bot.commands": "bot.model bot.forges.protocol",
+    "bot.reports": "bot.model bot.policy bot.settings",
+    "bot.commands": "bot.model bot.policy bot.forges.protocol",
     "bot.embedded": "bot.model bot.tether",
     "bot.inbox": "bot.model",
     "bot.keyring": "bot.model bot.audit bot.settings bot.settings_file",
-    "bot.tasks": "bot.model bot.settings bot.audit bot.forges.protocol bot.reports bot.commands bot.keyring",
+    "bot.tasks": "bot.model bot.policy bot.settings bot.audit bot.forges.protocol bot.reports bot.commands bot.keyring",
     "bot.web": "bot.model bot.inbox",
     "bot.control": "bot.model bot.forges bot.inbox bot.tasks",
     "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.forges bot.settings bot.settings_file bot.inbox "
     "bot.keyring bot.tasks bot.control",
-    "bot.app": "bot.model bot.logs bot.settings bot.forges bot.inbox bot.web",
+    "bot.app": "bot.model bot.logs bot.settings bot.project_secrets bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
-    "bot.terminal": "bot.model bot.settings bot.settings_file bot.audit bot.forges bot.reports bot.embedded bot.inbox "
+    "bot.terminal": "bot.model bot.policy bot.settings bot.settings_file bot.settings_page bot.audit bot.forges "
+    "bot.reports bot.embedded bot.inbox "
     "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor bot.network",
     "bot.cli": "bot.model",  # and by dotted names, when a verb is called, whatever TARGETS says
     "bot.__main__": "bot.cli",
     "bot": "",
 }
 # What a worker may know of the deciding half: the nouns, the settings, the shapes of records and keys.
-NOUNS = "bot.model bot.settings bot.forges.protocol"
+NOUNS = "bot.model bot.policy bot.settings bot.forges.protocol"
 RUNNERS = {
     "runners.names": "",
     "runners.process": "bot.model",
@@ -63,9 +66,14 @@ RUNNERS = {
     "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality",
     "runners.agent": f"{NOUNS} runners.gateway runners.providers runners.site",
     "runners.jails": f"{NOUNS} bot.network runners.providers.protocol runners.site runners.workspace",
-    "runners.ground": f"{NOUNS} runners.access runners.site runners.workspace",
-    "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.jails "
-    "runners.phases runners.providers runners.quality runners.site runners.stream runners.workspace",
+    "runners.scope": "bot.model",
+    "runners.sight": f"{NOUNS} bot.audit runners.scope runners.workspace",
+    "runners.scoping": f"{NOUNS} bot.audit runners.evidence runners.scope runners.sight runners.workspace",
+    "runners.foreign": f"{NOUNS} bot.audit runners.workspace",
+    "runners.ground": f"{NOUNS} bot.audit runners.access runners.site runners.workspace",
+    "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.foreign "
+    "runners.ground runners.jails runners.phases runners.providers runners.quality runners.scoping runners.site "
+    "runners.stream runners.workspace",
     "runners.pipeline": f"{NOUNS} runners.access runners.evidence runners.ground runners.heartbeat runners.names "
     "runners.phases runners.site runners.stream runners.workbench",
     "runners.job": f"{NOUNS} bot.audit bot.keyring runners.access runners.handover runners.names runners.pipeline "
@@ -85,7 +93,7 @@ HEAVY = (*SDKS, "runners", "jinja2", "cryptography.hazmat", "gidgethub", "gitlab
 STARTS = {
     "bot/audit/objects.py": "asks git for raw objects, and hashes them again",
     "bot/embedded.py": "the Redis of one machine",
-    "bot/forges/local.py": "the local forge is a git repository",
+    "bot/forges/local_git.py": "the local forge is a git repository",
     "bot/supervisor.py": "the roles of `gatewright up`",
     "bot/terminal/checks.py": "tries our own verbs",
     "bot/terminal/checks_machine.py": "asks programs for their versions",
@@ -101,7 +109,7 @@ STARTS = {
 }
 GIT = {
     "bot/audit/objects.py",
-    "bot/forges/local.py",
+    "bot/forges/local_git.py",
     "bot/terminal/checks_machine.py",
     "bot/terminal/demo.py",
     "runners/workspace/git.py",

@@ -25,6 +25,7 @@ from bot.audit.record import Who
 from bot.keyring import instance_key
 from bot.model.event import ForgeKind, Repo
 from bot.model.order import Order
+from bot.model.policy import Policy
 from bot.model.task import Artifact, Gate, Step
 from bot.settings import Settings
 from runners.job import carry_out
@@ -171,6 +172,12 @@ class Stage:
         )  # fmt: skip
         self.journal(Draft("task.opened", data, Who(f"inst:{INSTANCE}", "service", "system")))
 
+    def take_in(self, reports: Reports) -> None:
+        """Record the commits of an attempt, as control does before it orders the next."""
+        who = Who(f"inst:{INSTANCE}", "service", "system")
+        made = [entry["data"] for entry in reports.of("commit.made")]
+        self.journal(*(Draft("commit.made", msgspec.convert(data, kinds.CommitMade), who) for data in made))
+
     def artifact(self, gate: Gate, content: str, rev: int = 1) -> Artifact:
         """Store an approved document."""
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -185,6 +192,7 @@ class Stage:
             task=TASK, attempt=self.attempts, step=step, round=1, instance=INSTANCE, repo=self.repo,
             clone_url=str(self.origin), issue=42, title="Subtract", issue_blob=self.blobs.put(issue),
             base_branch="main", base_commit=self.base, branch=f"gatewright/{TASK}-subtract", head="",
+            held_blob="", scope_approved=(), policy=Policy(), server_policy_sha256=self.settings.policy.sha256(),
             model="" if step.phase is None else "scripted:story",
             spec=self.artifact(Gate.SPEC, SPEC) if has_spec else None,
             plan=self.artifact(Gate.PLAN, PLAN) if has_plan else None,
@@ -211,6 +219,31 @@ class Stage:
         """Read an attempt's stream."""
         entries = self.redis.xrange(names.stream)
         return Reports([(key.decode(), msgspec.json.decode(fields[b"r"])) for key, fields in entries], self.blobs)
+
+    def push(self, files: Mapping[str, str], parent: str, *, allow_empty: bool = False) -> str:
+        """Push a person's commit onto the task's branch."""
+        clone = self.folder / "person"
+        if not clone.exists():
+            git(self.folder, "clone", "-q", str(self.origin), str(clone))
+        git(clone, "fetch", "-q", "origin")
+        git(clone, "checkout", "-q", "--detach", parent)
+        for path, content in files.items():
+            (clone / path).parent.mkdir(parents=True, exist_ok=True)
+            (clone / path).write_text(content)
+        git(clone, "add", "-A")
+        git(clone, "commit", "-q", "-m", "By hand", *(["--allow-empty"] if allow_empty else []))
+        git(clone, "push", "-q", "-f", "origin", f"HEAD:refs/heads/gatewright/{TASK}-subtract")
+        return git(clone, "rev-parse", "HEAD")
+
+    def head(self) -> str:
+        """Name the newest commit of the work, empty before the first."""
+        ref = f"refs/heads/gatewright/{TASK}-subtract"
+        return git(self.origin, "for-each-ref", "--format=%(objectname)", ref)
+
+    def move(self) -> None:
+        """Go on with a machine that has no mirror and no worktree."""
+        worker = tables.Worker(work_dir=str(self.folder / "elsewhere"))
+        self.site = Site(msgspec.structs.replace(self.settings, worker=worker), self.site.slot)
 
     def branch(self, name: str = "") -> str:
         """Read where the task's branch points to."""
@@ -239,9 +272,17 @@ class Reports:
         data: dict[str, Any] = entry["data"]
         return data
 
+    def scope(self) -> tuple[str, ...]:
+        """Name what was found, as people approve it."""
+        return (self.of("scope.found")[-1]["data"]["scope_sha256"],)
+
+    def ref(self, kind: str, name: str) -> str:
+        """Name the blob of the last entry of a kind."""
+        return next(ref["commit"] for ref in self.of(kind)[-1]["refs"] if ref["name"] == name)
+
     def blob(self, kind: str, name: str) -> str:
         """Read a blob of the last entry of a kind."""
-        return next(self.blobs.get(ref["commit"]).decode() for ref in self.of(kind)[-1]["refs"] if ref["name"] == name)
+        return self.blobs.get(self.ref(kind, name)).decode()
 
     @property
     def end(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Silent:
 
 
 def access(stage: Stage) -> Access:
-    return Access(stage.redis, Names(TASK, 1), Silent(), stage.repo.forge)  # type: ignore[arg-type]
+    return Access(stage.redis, Names(TASK, 1), Silent(), stage.repo.forge, "")  # type: ignore[arg-type]
 
 
 async def test_two_attempts_of_one_task_never_stand_on_one_worktree(

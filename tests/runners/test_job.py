@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 from bot.audit.keys import InstanceKey
 from bot.audit.order import sign_order
 from bot.model.order import Order
+from bot.model.policy import Policy
 from bot.model.task import Step
 from runners.job import carry_out
 from runners.names import Names
@@ -46,6 +47,15 @@ async def test_an_attempt_that_is_not_the_current_one_stops_quietly(stage: Stage
     names = stage.give(stage.order(Step.SPEC))
     stage.redis.set(names.current, "2")
     assert await refused(stage, names) == "attempt.superseded"
+
+
+async def test_a_worker_with_other_rules_does_nothing_and_says_why(stage: Stage) -> None:
+    stage.record(spec=[text(SPEC)])
+    reports = await stage.perform(stage.order(Step.SPEC, server_policy_sha256=Policy(digest="required").sha256()))
+    assert reports.kinds() == ["attempt.ended"]
+    assert (reports.end["outcome"], reports.end["data"]["code"]) == ("fail", "GW-POLICY-DIFFERS")
+    assert "fix: give both the same gatewright.toml" in reports.explanation()
+    assert not (stage.folder / "work").exists()
 
 
 async def test_a_second_run_of_the_same_attempt_stops_quietly(stage: Stage) -> None:

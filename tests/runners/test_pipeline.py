@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
 from bot.model.task import Step
+from runners.pipeline import stopped
 from tests.runners.stage import SPEC, Stage, text
 
 
@@ -50,3 +53,33 @@ async def test_the_wall_clock_ends_a_phase_that_writes_nothing_too(stage: Stage)
     stage.record(spec=[[{"calls": [{"tool": "search", "arguments": {"pattern": "x"}}]}] * 15 + text(SPEC)])
     reports = await stage.perform(stage.order(Step.SPEC, wall_seconds=0.05))
     assert (reports.end["outcome"], reports.end["data"]["code"]) == ("timeout", "GW-PHASE-TIMEOUT")
+
+
+async def test_a_task_that_loses_a_cancellation_is_told_again() -> None:
+    lost = 0
+
+    async def deaf() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                lost += 1
+                if lost == 3:
+                    raise
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await stopped(task)
+    assert (lost, task.cancelled()) == (3, True)
+
+
+async def test_a_task_that_has_ended_already_is_no_trouble() -> None:
+    async def failed() -> None:
+        raise ValueError("it broke")
+
+    task = asyncio.create_task(failed())
+    await asyncio.sleep(0)
+    await stopped(task)
+    assert task.done()

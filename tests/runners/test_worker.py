@@ -35,7 +35,7 @@ work(msgspec.json.decode(sys.stdin.read(), type=Settings), ["default"], burst="-
 """
 SECONDS = str(900_000 + os.getpid())  # names the agents of this very test run
 SLEEP = [
-    {"calls": [{"tool": "run", "arguments": {"command": f"echo begun > begun; sleep {SECONDS}"}}]},
+    {"calls": [{"tool": "run", "arguments": {"command": f"echo '# begun' >> calc.py; sleep {SECONDS}"}}]},
     {"text": "never"},
 ]
 
@@ -142,6 +142,26 @@ def test_controls_stop_ends_the_agent_within_seconds(stage: Stage) -> None:
         until(lambda: not asleep(), 5.0)
         until(lambda: "attempt.ended" in stage.reports(names).kinds())
     assert stage.reports(names).end["data"]["code"] == "GW-ATTEMPT-STOPPED"
+
+
+def test_cancel_ends_a_whole_tree_of_unwilling_processes_within_five_seconds(stage: Stage) -> None:
+    """A promise of the product, so it is measured on the wall."""
+    stubborn = (
+        f"trap '' TERM INT HUP QUIT; setsid sleep {SECONDS} & nohup sleep {SECONDS} >/dev/null 2>&1 & "
+        f"(trap '' TERM; sleep {SECONDS} & sleep {SECONDS}) & sleep {SECONDS}; sleep {SECONDS}"
+    )
+    stage.record(coding=[[{"calls": [{"tool": "run", "arguments": {"command": stubborn}}]}, {"text": "never"}]])
+    names = stage.give(stage.order(Step.CODING))
+    enqueue(stage, names)
+    with worker(stage):
+        until(lambda: len(asleep()) >= 5)
+        begun = time.monotonic()
+        stage.redis.set(names.stop, "1")
+        until(lambda: not asleep(), 5.0)
+        assert time.monotonic() - begun <= 5.0
+        until(lambda: "attempt.ended" in stage.reports(names).kinds())
+        assert asleep() == []
+    assert stage.reports(names).end["outcome"] == "cancelled"
 
 
 def test_a_superseded_attempt_dies_and_writes_and_pushes_nothing(stage: Stage) -> None:

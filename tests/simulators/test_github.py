@@ -354,6 +354,117 @@ def test_own_pull_requests_cannot_be_approved(github: GitHubSimulator, mira: Per
     assert refused.status_code == 422
 
 
+def test_teams_are_seen_by_members_and_by_apps_that_may(github: GitHubSimulator, mira: Person) -> None:
+    """Anybody else is told that there is no such team."""
+    team = github.team("octo/leads")
+    mira.joins(team, state="pending")
+    stranger = github.user("stranger", mira.repo, "write")
+    by_slug, by_id = "/orgs/octo/teams/leads", f"/organizations/{team.org.id}/team/{team.id}"
+    with client(github, mira.makes_token().value) as holder:
+        for path in (by_slug, by_id):
+            assert holder.get(f"{path}/memberships/mira").json()["state"] == "pending"
+            assert holder.get(f"{path}/memberships/stranger").status_code == 404
+        assert holder.get(f"/organizations/{team.org.id}/team/1/memberships/mira").status_code == 404
+        assert holder.get(f"/user/{mira.id}").json()["login"] == "mira"
+        assert holder.get("/user/1").status_code == 404
+    with client(github, stranger.makes_token().value) as holder:
+        assert holder.get(f"{by_slug}/memberships/mira").status_code == 404
+
+
+def test_a_person_pushes_with_git_and_is_named(github: GitHubSimulator, mailbox: Mailbox, mira: Person) -> None:
+    """A push over HTTP to somebody else's branch fires `synchronize` with the pusher as its sender."""
+    tom = github.user("tom", mira.repo, "write")
+    mira.commits("work", {"a.txt": "1", "gone.txt": "1"})
+    pull = mira.opens_pull("Work", "work")
+    sha = tom.pushes("work", {"dir/b.txt": b"\x00", "gone.txt": None})
+    other = tom.pushes("fresh", {"c.txt": "c"})
+    github.wait_settled()
+    (pushed,) = [event for event in mailbox.events() if event.kind is EventKind.CHANGE_PUSHED]
+    assert (pushed.number, pushed.actor.id, pushed.head_sha) == (pull, tom.id, sha)
+    assert github.hosting.branch(mira.repo, "fresh") == other
+    names = github.hosting.git(mira.repo, "ls-tree", "-r", "--name-only", sha).decode().split()
+    assert names == ["README.md", "a.txt", "dir/b.txt"]
+    with client(github, mira.makes_token().value) as holder:
+        assert holder.get(f"/repos/octo/shop/commits/{sha}").json()["author"]["id"] == tom.id
+    reader = github.user("reader", mira.repo, "read")
+    with pytest.raises(AssertionError, match="denied"):
+        reader.pushes("work", {"a.txt": "2"})
+
+
+def test_a_maintainer_edits_what_the_bot_said(github: GitHubSimulator, mailbox: Mailbox, mira: Person) -> None:
+    """The comment stays the bot's; the sender is who edited it."""
+    number = mira.opens_issue("a")
+    (installation,) = github.world.installations
+    with client(github, app_jwt(github)) as app:
+        token = app.post(f"/app/installations/{installation}/access_tokens").json()["token"]
+    with client(github, token) as app:
+        said = app.post(f"/repos/octo/shop/issues/{number}/comments", json={"body": "spec"}).json()["id"]
+    mira.edits_comment(said, "another spec")
+    mira.edits_issue(number, title="b")
+    github.wait_settled()
+    edited = [event for event in mailbox.events() if event.kind is EventKind.ISSUE_EDITED]
+    assert [(event.number, event.actor.id) for event in edited] == [(number, mira.id)] * 2
+    assert edited[0].comment is not None
+    assert edited[0].comment.author.id == github.world.app_bot.id
+
+
+def test_what_becomes_of_a_repository_is_told_as_published(
+    github: GitHubSimulator, mailbox: Mailbox, mira: Person
+) -> None:
+    """Visibility, name and owner (payloads are held by the fixture); the App does not come along to a new owner."""
+    github.hook(mailbox.url, SECRET, repo=mira.repo)
+    octo, newcomer = github.user("octo", mira.repo), github.user("newcomer", mira.repo)
+    octo.changes_visibility("public")
+    octo.changes_visibility("internal")
+    octo.renames_repository("store")
+    octo.transfers_repository(newcomer.user)
+    github.wait_settled()
+    told = [delivery.action for delivery in github.deliveries if delivery.hook.target_type == "repository"]
+    assert told == ["publicized", "privatized", "renamed", "transferred"]
+    assert mailbox.events() == []
+    assert mira.repo.full_name == "newcomer/store"
+    assert github.world.installation_of(mira.repo) is None
+    with client(github, newcomer.makes_token().value) as holder:
+        moved = holder.get("/repos/octo/store")
+        assert (moved.status_code, moved.headers["location"]) == (
+            301,
+            f"{github.api_url}/repositories/{mira.repo.id}",
+        )
+        assert holder.get(f"/repositories/{mira.repo.id}").json()["visibility"] == "internal"
+
+
+def test_a_protected_branch_takes_no_merge_without_its_status(github: GitHubSimulator, mira: Person) -> None:
+    """Only the App's own word counts where the App is bound, and only at the head of the moment."""
+    octo = github.user("octo", mira.repo)
+    octo.protects("main", "gatewright/change")
+    sha = mira.commits("work", {"a": "1"})
+    pull, here = mira.opens_pull("t", "work"), "/repos/octo/shop"
+    posted = {"state": "success", "context": "gatewright/change"}
+    with client(github, mira.makes_token().value) as holder:
+        assert holder.post(f"{here}/statuses/{sha}", json=posted).status_code == 201
+        refused = holder.put(f"{here}/pulls/{pull}/merge", json={"sha": sha})
+        assert (refused.status_code, "is expected" in refused.json()["message"]) == (405, True)
+        assert holder.get(f"{here}/branches/main/protection").status_code == 403
+    (installation,) = github.world.installations
+    with client(github, app_jwt(github)) as app:
+        token = app.post(f"/app/installations/{installation}/access_tokens").json()["token"]
+    with client(github, token) as app:
+        app.post(f"{here}/statuses/{sha}", json=posted)
+        assert app.put(f"{here}/pulls/{pull}/merge", json={"sha": "f" * 40}).status_code == 409
+        assert app.get(f"{here}/branches/main/protection").json()["enforce_admins"]["enabled"] is True
+        assert app.put(f"{here}/pulls/{pull}/merge", json={"sha": sha}).json()["merged"] is True
+
+
+def test_a_conflict_leaves_nothing_behind(github: GitHubSimulator, mira: Person) -> None:
+    """The branch stays where it was, and the next merge works."""
+    bad, good = mira.commits("bad", {"README.md": "x"}), mira.commits("good", {"b": "1"})
+    mira.commits("main", {"README.md": "y"})
+    first, second, here = mira.opens_pull("t", "bad"), mira.opens_pull("u", "good"), "/repos/octo/shop/pulls"
+    with client(github, mira.makes_token().value) as holder:
+        assert holder.put(f"{here}/{first}/merge", json={"sha": bad}).status_code == 405
+        assert holder.put(f"{here}/{second}/merge", json={"sha": good}).status_code == 200
+
+
 def test_it_runs_as_a_program(tmp_path: Path) -> None:
     """It prints the settings of a bot and ends when told to."""
     (tmp_path / "a.txt").write_text("hello")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -702,3 +703,188 @@ def test_it_runs_as_a_program(tmp_path: Path) -> None:
             assert answer["default_branch"] == "main"
         program.terminate()
     assert program.returncode == 0
+
+
+def test_who_set_and_took_labels_is_kept(gitlab: GitLabSimulator, mira: Person) -> None:
+    """Also what was given at opening; a label that was deleted has no name left."""
+    number = mira.opens_issue("a", labels=["bug"])
+    mira.labels_issue(number, "gatewright")
+    mira.unlabels_issue(number, "bug")
+    with client(gitlab, mira.makes_token().value) as holder:
+        path = f"/projects/{mira.project.id}/issues/{number}/resource_label_events"
+        told = [(e["action"], e["label"]["name"], e["user"]["id"]) for e in holder.get(path).json()]
+        assert told == [("add", "bug", mira.id), ("add", "gatewright", mira.id), ("remove", "bug", mira.id)]
+        gitlab.do(lambda: mira.project.labels.remove(mira.project.label("bug")))
+        assert [event["label"] is None for event in holder.get(path).json()] == [True, False, True]
+
+
+def test_a_moved_issue_is_a_copy_that_says_where_it_came_from(
+    gitlab: GitLabSimulator, mailbox: Mailbox, mira: Person
+) -> None:
+    to = gitlab.project("pay/core/web")
+    number = mira.opens_issue("a", labels=["gatewright"])
+    mira.comments(number, "hello")
+    there = mira.transfers_issue(number, to)
+    gitlab.wait_settled()
+    assert mailbox.kinds() == ["issue.open", "note.create", "issue.close"]
+    assert mailbox.payloads[-1]["object_attributes"]["moved_to_id"] == to.issues[there].id
+    with client(gitlab, mira.makes_token().value) as holder:
+        mira.within(to).is_granted("developer")
+        assert holder.get(f"/projects/{mira.project.id}/issues/{number}").json()["moved_to_id"] == to.issues[there].id
+        only = {"activity_filter": "only_activity"}
+        notes = holder.get(f"/projects/{to.id}/issues/{there}/notes", params=only).json()
+        assert [note["body"] for note in notes] == [f"moved from pay/core/api#{number}"]
+        copied = holder.get(f"/projects/{to.id}/issues/{there}/resource_label_events").json()
+        assert [event["label"]["name"] for event in copied] == ["gatewright"]
+
+
+def test_imported_and_mailed_issues_say_so(gitlab: GitLabSimulator, mira: Person) -> None:
+    brought, mailed = mira.imports_issue("a", source="bitbucket"), gitlab.service_desk(mira.project, "b", "x@y.example")
+    with client(gitlab, mira.makes_token().value) as holder:
+        here = f"/projects/{mira.project.id}/issues"
+        first, second = (holder.get(f"{here}/{number}").json() for number in (brought, mailed))
+    assert (first["imported"], first["imported_from"], first["service_desk_reply_to"]) == (True, "bitbucket", None)
+    assert (second["imported"], second["service_desk_reply_to"]) == (False, "x@y.example")
+    assert second["author"]["username"] == "support-bot"
+
+
+def test_groups_show_members_to_those_who_see_them(gitlab: GitLabSimulator, mira: Person) -> None:
+    """With the day they came and the day they go; rights from above count below."""
+    until = dt.date(2030, 1, 1)
+    tom = gitlab.user("tom", mira.project)
+    group, above = tom.joins("security/leads", days_ago=10, until=until), gitlab.group("security")
+    path = f"/groups/{group.id}/members/all/{tom.id}"
+    with client(gitlab, mira.makes_token().value) as holder:
+        assert holder.get(path).status_code == 404
+        mira.joins(above)
+        seen = holder.get(path).json()
+        assert (seen["id"], seen["expires_at"], seen["access_level"]) == (tom.id, "2030-01-01", 10)
+        assert seen["created_at"] < seen_now(gitlab)
+        assert holder.get(f"/groups/security%2Fleads/members/all/{mira.id}").status_code == 200
+        assert holder.get(f"/groups/security/members/all/{tom.id}").status_code == 404
+        tom.leaves(group)
+        assert holder.get(path).status_code == 404
+
+
+def seen_now(gitlab: GitLabSimulator) -> str:
+    return gitlab.world.now().isoformat()
+
+
+def test_directories_comparisons_and_commits_are_gits(gitlab: GitLabSimulator, mira: Person) -> None:
+    base = mira.commits("work", {"a.txt": "1", "d/b.txt": "2"})
+    head = mira.commits("work", {"a.txt": "3"})
+    here = f"/projects/{mira.project.id}/repository"
+    with client(gitlab, mira.makes_token().value) as holder:
+        shown = holder.get(f"{here}/tree", params={"ref": head, "per_page": 100}).json()
+        assert [(e["mode"], e["type"], e["name"]) for e in shown] == [
+            ("040000", "tree", "d"), ("100644", "blob", "README.md"), ("100644", "blob", "a.txt"),
+        ]  # fmt: skip
+        assert holder.get(f"{here}/tree", params={"ref": "nowhere"}).status_code == 404
+        parted = holder.get(f"{here}/merge_base", params={"refs[]": ["main", "work"]}).json()
+        assert parted["id"] == gitlab.hosting.branch(mira.project, "main")
+        unknown = holder.get(f"{here}/merge_base", params={"refs[]": ["main", "f" * 40]})
+        assert (unknown.status_code, unknown.json()["message"]) == (400, f"Could not find ref: {'f' * 40}")
+        found = holder.get(f"{here}/compare", params={"from": base, "to": head, "straight": "true"}).json()
+        assert ([diff["new_path"] for diff in found["diffs"]], found["compare_timeout"]) == (["a.txt"], False)
+        log = holder.get(f"{here}/commits", params={"path": "d/b.txt", "ref_name": "work"}).json()
+        assert [commit["id"] for commit in log] == [base]
+
+
+def test_protected_branches_hold_pushes_and_merges(gitlab: GitLabSimulator, mira: Person, tmp_path: Path) -> None:
+    """Accounts that are named may, whatever the levels; of several rules the one that allows most decides."""
+    bot, token = gitlab.access_token(mira.project)
+    mira.protects("rel*", only=[bot.id])
+    url = gitlab.clone_url(mira.project)
+    git("clone", "-q", url.replace("://", f"://x:{token.value}@"), str(tmp_path))
+    assert git("push", "origin", "HEAD:refs/heads/release/1", cwd=tmp_path).returncode == 0
+    personal = url.replace("://", f"://x:{mira.makes_token().value}@")
+    assert "protected branches" in git("push", personal, "HEAD:refs/heads/release/2", cwd=tmp_path).stderr
+    mira.protects("release/*", push=40, merge=40)
+    assert git("push", personal, "HEAD:refs/heads/release/2", cwd=tmp_path).returncode == 0
+    mira.commits("work", {"a.txt": "1"})
+    mira.protects("main", only=[bot.id])
+    change = mira.opens_change("a", "work")
+    head = mira.project.merge_requests[change].sha
+    path = f"/projects/{mira.project.id}"
+    with client(gitlab, mira.makes_token().value) as holder:
+        assert holder.put(f"{path}/merge_requests/{change}/merge", json={"sha": head}).status_code == 401
+        rules = {rule["name"]: rule for rule in holder.get(f"{path}/protected_branches").json()}
+        (level,) = rules["main"]["merge_access_levels"]
+        assert (level["user_id"], level["access_level"]) == (bot.id, 40)
+        mira.protects("main")
+        shown = holder.get(f"{path}/protected_branches/main").json()
+        assert [level["access_level"] for level in shown["push_access_levels"]] == [0]
+        mira.protects("main", only=[bot.id])
+    with client(gitlab, token.value) as holder:
+        assert holder.put(f"{path}/merge_requests/{change}/merge", json={"sha": "f" * 40}).status_code == 409
+        assert holder.put(f"{path}/merge_requests/{change}/merge", json={"sha": head}).json()["state"] == "merged"
+
+
+def test_pushes_start_pipelines_unless_they_say_otherwise(gitlab: GitLabSimulator, mira: Person) -> None:
+    """A skipped one is there and does not run; one that is asked for runs; opening a merge request starts its own."""
+    config = {".gitlab-ci.yml": "test: {script: make, rules: [{if: $CI_MERGE_REQUEST_IID}]} # merge_request"}
+    first = mira.pushes("work", config, options=["ci.skip"])
+    change = mira.opens_change("a", "work")
+    second = mira.pushes("work", {"a.txt": "1"})
+    seen = [(p.source, p.sha, p.status) for p in mira.project.pipelines]
+    assert seen == [
+        ("push", first, "skipped"), ("merge_request_event", first, "created"),
+        ("push", second, "created"), ("merge_request_event", second, "created"),
+    ]  # fmt: skip
+    assert [r.options for r in gitlab.git_requests if r.options] == [("ci.skip",)]
+    mira.pushes("quiet", config | {"b.txt": "1"}, "Quiet\n\n[skip ci]")
+    mira.opens_change("b", "quiet")
+    assert [(p.source, p.status) for p in mira.project.pipelines[4:]] == [
+        ("push", "skipped"), ("merge_request_event", "skipped"),
+    ]  # fmt: skip
+    with client(gitlab, mira.makes_token().value) as holder:
+        path = f"/projects/{mira.project.id}"
+        made = holder.post(f"{path}/merge_requests/{change}/pipelines", json={}).json()
+        assert (made["sha"], made["source"]) == (second, "merge_request_event")
+        stopped = holder.post(f"{path}/pipelines/{made['id']}/cancel").json()
+        assert stopped["status"] == "canceled"
+        assert holder.post(f"{path}/pipeline", json={"ref": "work"}).json()["source"] == "api"
+        assert holder.post(f"{path}/pipeline", json={"ref": "main"}).status_code == 400
+
+
+def test_a_persons_push_to_a_branch_of_the_bot_is_told_with_what_was_there(
+    gitlab: GitLabSimulator, mailbox: Mailbox, mira: Person
+) -> None:
+    old = mira.commits("gatewright/1-abcdef-sort", {"a.txt": "1"})
+    mira.opens_change("a", "gatewright/1-abcdef-sort")
+    tom = gitlab.user("tom", mira.project, "developer")
+    new = tom.pushes("gatewright/1-abcdef-sort", {"a.txt": "2"})
+    gitlab.wait_settled()
+    told = mailbox.payloads[-1]
+    assert (mailbox.kinds()[-1], told["user"]["id"]) == ("merge_request.update", tom.id)
+    assert (told["object_attributes"]["oldrev"], told["object_attributes"]["last_commit"]["id"]) == (old, new)
+
+
+def test_what_becomes_of_a_project_is_told_to_the_instance_alone(
+    gitlab: GitLabSimulator, mailbox: Mailbox, mira: Person
+) -> None:
+    with Mailbox() as instance:
+        gitlab.hook(instance.url)
+        gitlab.move(mira.project, "pay/core/store")
+        gitlab.move(mira.project, "pay/new/store")
+        mira.changes_visibility("internal")
+        gitlab.wait_settled()
+        assert instance.kinds() == ["project_rename", "project_transfer", "project_update"]
+        assert instance.payloads[1]["old_path_with_namespace"] == "pay/core/store"
+        assert instance.payloads[2]["project_visibility"] == "internal"
+    assert mailbox.received == []
+
+
+def test_an_edited_note_bears_its_authors_name(gitlab: GitLabSimulator, mailbox: Mailbox, mira: Person) -> None:
+    """Whoever edited it; for an issue the hook names who did it."""
+    bot, _ = gitlab.access_token(mira.project)
+    number = mira.opens_issue("a")
+    note = bot.comments(number, "gate")
+    assert note is not None
+    mira.edits_comment(note, "another gate")
+    mira.edits_issue(number, title="b")
+    gitlab.wait_settled()
+    edited, changed = mailbox.payloads[-2:]
+    assert (edited["object_attributes"]["action"], edited["user"]["id"]) == ("update", bot.id)
+    assert edited["object_attributes"]["updated_by_id"] == mira.id
+    assert (changed["user"]["id"], list(changed["changes"])) == (mira.id, ["updated_at", "title"])

@@ -33,6 +33,11 @@ def _files(folder: Folder, sheet: Sheet) -> None:
     for name in sorted(folder.files):
         if not layout.is_known(name):
             sheet.find("files", "is no part of the evidence and does not belong here", file=folder.path(name))
+        elif (size := len(folder.files[name])) > layout.limit(name):
+            what = "is larger than such a file can be"
+            sheet.find("files", what, file=folder.path(name), expected=f"at most {layout.limit(name)}", found=str(size))
+    for name in folder.strangers:
+        sheet.find("files", "belongs to no task and does not belong here", file=f"{layout.ROOT}/{name}")
     for number, name in enumerate(folder.segments):
         if name != f"audit/{number:04d}.jsonl":
             sheet.find("files", f"a segment is missing: audit/{number:04d}.jsonl", file=folder.path(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from bot.audit import kinds
@@ -19,7 +19,7 @@ def check(entries: Sequence[Entry], objects: Objects, tip: str, sheet: Sheet) ->
     missing: list[Entry] = []
     sound = 0
     for entry in entries:
-        if isinstance(entry.data, (kinds.CommitMade, kinds.QaVerdict)):
+        if isinstance(entry.data, (kinds.CommitMade, kinds.CommitForeign, kinds.QaVerdict)):
             try:
                 sound += _commit(entry, entry.data, objects, trees, sheet)
             except ObjectMissing:
@@ -35,16 +35,21 @@ def check(entries: Sequence[Entry], objects: Objects, tip: str, sheet: Sheet) ->
 
 
 def _commit(
-    entry: Entry, data: kinds.CommitMade | kinds.QaVerdict, objects: Objects, trees: Trees, sheet: Sheet
+    entry: Entry,
+    data: kinds.CommitMade | kinds.CommitForeign | kinds.QaVerdict,
+    objects: Objects,
+    trees: Trees,
+    sheet: Sheet,
 ) -> bool:
-    """Compare one commit; a verdict's commit counts as named by its commit.made."""
+    """Compare one commit; a verdict's commit counts as named by its commit.made or commit.foreign."""
     commit = objects.commit(data.commit)
-    if isinstance(data, kinds.CommitMade):
-        if commit.tree != data.tree:
-            sheet.find("commits", f"{data.commit[:12]} has another tree", entry, expected=data.tree, found=commit.tree)
-        if data.parent not in commit.parents:
-            found = " ".join(commit.parents) or "none"
-            sheet.find("commits", f"{data.commit[:12]} has another parent", entry, expected=data.parent, found=found)
+    if not isinstance(data, kinds.QaVerdict) and commit.tree != data.tree:
+        sheet.find("commits", f"{data.commit[:12]} has another tree", entry, expected=data.tree, found=commit.tree)
+    if isinstance(data, kinds.CommitForeign):
+        return True  # its parents and source are for QA to judge
+    if isinstance(data, kinds.CommitMade) and data.parent not in commit.parents:
+        found = " ".join(commit.parents) or "none"
+        sheet.find("commits", f"{data.commit[:12]} has another parent", entry, expected=data.parent, found=found)
     source = trees.source(data.commit)
     if source != data.source_sha256:
         what = f"{data.commit[:12]} holds another source than recorded"
@@ -63,7 +68,8 @@ def _missing(missing: Sequence[Entry], objects: Objects, sheet: Sheet) -> None:
 
 def _unnamed(entries: Sequence[Entry], objects: Objects, sheet: Sheet) -> None:
     """Walk from the judged commit back to the base: every commit between has to be in the journal."""
-    base: str = getattr(entries[0].data, "base_commit", "")
+    bases = [e.data.base_commit for e in entries if isinstance(e.data, (kinds.TaskOpened, kinds.BaseMoved))]
+    base = bases[-1] if bases else ""
     judged = next((e.data.commit for e in reversed(entries) if isinstance(e.data, kinds.QaVerdict)), "")
     if not judged:
         return
@@ -74,13 +80,25 @@ def _unnamed(entries: Sequence[Entry], objects: Objects, sheet: Sheet) -> None:
         return
     made = (kinds.CommitMade, kinds.Pushed, kinds.AttemptEnded)
     named = {entry.data.commit for entry in entries if isinstance(entry.data, made)}
-    foreign = [commit for commit in path if commit not in named]
+    foreign = {entry.data.commit for entry in entries if isinstance(entry.data, kinds.CommitForeign)}
+    unnamed = _nobodys(path[:-1], named, foreign)  # the last one is the base itself
     if not path or path[-1] != base:
         sheet.doubt(f"that the work began at {base[:12]}: {judged[:12]} does not descend from it by first parents")
-    elif foreign[:-1]:  # the last one is the base itself
-        sheet.find("branch", f"{len(foreign) - 1} commits of the work are in no record", found=foreign[0])
+    elif unnamed:
+        sheet.find("branch", f"{len(unnamed)} commits of the work are in no record", found=unnamed[0])
     else:
         sheet.hold("branch", f"every commit from {base[:12]} to {judged[:12]} is named by a record")
+
+
+def _nobodys(path: Sequence[str], named: Collection[str], foreign: Collection[str]) -> list[str]:
+    """List the commits that no record accounts for; one push by a person may bring several, and names the last."""
+    unnamed: list[str] = []
+    is_theirs = False
+    for commit in path:
+        is_theirs = commit in foreign or (is_theirs and commit not in named)
+        if commit not in named and not is_theirs:
+            unnamed.append(commit)
+    return unnamed
 
 
 def _first_parents(objects: Objects, commit: str, base: str) -> list[str]:

@@ -12,8 +12,9 @@ from bot.model.task import Gate, State, Step
 
 # After the end of a task its delivery is still recorded, but nothing that would change what was delivered.
 BEYOND_CLOSE: Final = (
-    "spec.set", "plan.set", "approval", "approval.requested", "commit.intent", "commit.made", "file.change",
-    "model.call", "tool.call", "test.run", "qa.verdict", "task.closed", "task.opened",
+    "spec.set", "plan.set", "approval", "approval.requested", "ruling", "emergency", "commit.intent", "commit.made",
+    "file.change", "model.call", "tool.call", "test.run", "qa.verdict", "scope.found", "work.held", "task.closed",
+    "task.opened",
 )  # fmt: skip
 BEYOND_SEAL: Final = ("anchor", "blob.redacted")
 WORKING: Final = (Step.CODING.value, Step.QA_FIXER.value)
@@ -42,6 +43,8 @@ class Work:
             case kinds.CommitMade(attempt=attempt):
                 self.head = entry
                 self.commit = entry if self.steps.get(attempt) in WORKING else self.commit
+            case kinds.CommitForeign(is_same_tree=False):
+                self.head = self.commit = entry  # welcome, and judged anew
             case kinds.Command(verb="revise", accepted=True):
                 self.head = self.commit = self.verdict = None  # what follows begins anew at the base
             case kinds.TestRun(attempt=attempt):
@@ -84,7 +87,7 @@ class Work:
         made: Any = self.head.data
         if data.commit != made.commit:
             self.sheet.find("qa", "judges another commit than the last", entry, expected=made.commit, found=data.commit)
-        elif data.source_sha256 != made.source_sha256:
+        elif isinstance(made, kinds.CommitMade) and data.source_sha256 != made.source_sha256:
             what = "judges another source than that of the commit it names"
             self.sheet.find("qa", what, entry, expected=made.source_sha256, found=data.source_sha256)
         self._tests(entry, data)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bot import __version__
 from bot.audit import kinds, layout
 from bot.audit.blobs import Blobs
 from bot.audit.chain import Draft, Link, digest, extend, genesis
@@ -20,7 +21,12 @@ from bot.audit.objects import Objects
 from bot.audit.record import Outcome, Record, Ref, Who, decode, encode
 from bot.audit.trees import Trees
 from bot.model.approval import Binding
+from bot.model.event import AccountKind
+from bot.model.policy import Policy
+from bot.model.role import Role
+from bot.model.ruling import Case, Moment, Parts, Ruling, Vote
 from bot.model.task import Gate, Profile
+from bot.policy.rules import judge
 
 TASK = "42-k7f3qd"
 START = 1_795_300_000_000
@@ -28,11 +34,14 @@ SERVICE = Who("inst:gw-test", "service", "system")
 AGENT = Who("agent:sonnet", "author", "agent")
 QA = Who("agent:sonnet", "qa", "agent")
 MIRA = Who("github:40077", "approver", "human")
+YOU = Who("local:2", "approver", "human")
+JONAS = Who("github:40088", "approver", "human")
 TOM = Who("github:40021", "requester", "human")
 SPEC = b"# Retry\n\n- AC-1: a failed payment is tried again\n"
 PLAN = b"# Plan\n\n1. Wrap the call\n"
 QA_REPORT = b"# QA\n\nAll criteria are met.\n"
-POLICY = "a" * 64
+ISSUE = "1" * 64
+GITHUB = ("github", "github.com")
 
 Change = Callable[[list[dict[str, Any]]], object]
 
@@ -72,12 +81,21 @@ def rehash(records: Sequence[dict[str, Any]]) -> list[bytes]:
 class Story:
     """The journal of one task as it grows, beside the repository and the blobs it speaks of."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, policy: Policy | None = None, forge: tuple[str, str] = GITHUB) -> None:
+        self.policy = policy or Policy()
+        self.where = forge
+        self.votes: dict[Gate, list[Vote]] = {gate: [] for gate in Gate}
+        self.asked_ms: dict[Gate, int] = {}
+        self.parts = Parts(labeller=40021, author=40022)
+        self.scope: kinds.ScopeFound | None = None
+        self.scopes: set[str] = set()
+        self.breakers: list[int] = []
+        self.events = 900
         self.repo = root / "repo"
         self.blobs = Blobs(root / "blobs")
         self.documents: dict[str, bytes] = {}
         self.lines: list[bytes] = []
-        self.tail = Link(-1, genesis("gw-test", "github:github.com:7", TASK))
+        self.tail = Link(-1, genesis("gw-test", f"{forge[0]}:{forge[1]}:7", TASK))
         self.now = START
         self.attempt = 0
         self.call = 0
@@ -134,50 +152,139 @@ class Story:
         self.add("tool.call", kinds.ToolCall(self.attempt, self.call, "edit"), AGENT)
         self.add("tool.result", kinds.ToolResult(self.attempt, self.call, 0, 3), AGENT)
 
-    def ask(self, gate: Gate, rev: int, artifact: bytes, *, source: str = "", head: str = "") -> None:
-        binding = Binding(
-            "gw-test", "github", "github.com", 7, 42, TASK, gate, rev, sha(artifact), self.base, POLICY, Profile(),
-            source, head,
-        )  # fmt: skip
-        request = kinds.ApprovalRequested(gate.value, binding.digest(), rev, source_sha256=source, head=head)
+    def ask(self, gate: Gate, rev: int, artifact: bytes | str, *, source: str = "", head: str = "") -> None:
+        digest = self.binding(gate, rev, artifact, source, head).digest()
+        request = kinds.ApprovalRequested(gate.value, digest, rev, source_sha256=source, head=head)
         self.requests[gate] = request
         self.add("approval.requested", request)
+        self.asked_ms[gate] = self.now
+
+    def binding(self, gate: Gate, rev: int, artifact: bytes | str, source: str = "", head: str = "") -> Binding:
+        """Gather what is bound now."""
+        digest = artifact if isinstance(artifact, str) else sha(artifact)
+        return Binding(
+            "gw-test", *self.where, 7, 42, TASK, gate, rev, digest, self.base, self.policy.sha256(), Profile(), ISSUE,
+            source, head,
+        )  # fmt: skip
+
+    def vote(self, gate: Gate, actor: Who = MIRA, **more: Any) -> None:
+        """Let somebody say yes, which decides nothing yet."""
+        asked = self.requests[gate]
+        self.events += 1
+        person = int(actor.id.partition(":")[2]) if actor.type == "human" else 0
+        given = Vote(
+            person, f"42:{self.events}", asked.digest, "shown", self.now, AccountKind.HUMAN, Role.WRITE, Role.WRITE,
+            is_unchanged=True, **more,
+        )  # fmt: skip
+        self.votes[gate].append(given)
+        data = kinds.Approval(gate.value, asked.digest, asked.rev, given.event_id, self.now, "write", "shown")
+        self.add("approval", data, actor)
+
+    def rule(self, gate: Gate, moment: Moment = "decision", **more: Any) -> Ruling:
+        """Decide, and write down on what."""
+        asked = self.requests[gate]
+        is_decided = self.scope is None or not self.scope.count or self.scope.scope_sha256 in self.scopes
+        digest = more.pop("digest", asked.digest)
+        case = Case(
+            gate, moment, self.now, digest, asked.digest, self.asked_ms[gate], self.policy.sha256(),
+            tuple(self.votes[gate]), self.parts,
+            **({"breakers": tuple(self.breakers), "is_scope_decided": is_decided} | more),
+        )  # fmt: skip
+        ruling = judge(self.policy, case)
+        self.add("ruling", kinds.RulingMade(case, ruling), outcome="ok" if ruling.passed else "denied")
+        if ruling.passed and moment == "decision":
+            people = tuple(one.person for one in ruling.tallies if not one.code)
+            people += tuple(p for p in case.breakers if ruling.is_emergency and p not in people)
+            self.parts = msgspec.structs.replace(self.parts, **{gate.value: people})
+            if gate is Gate.SCOPE and self.scope:
+                self.scopes.add(self.scope.scope_sha256)
+        return ruling
 
     def approve(self, gate: Gate, actor: Who = MIRA) -> None:
-        asked = self.requests[gate]
-        data = kinds.Approval(gate.value, asked.digest, asked.rev, "42:900", self.now, "write", "comment")
-        self.add("approval", data, actor)
+        """Let somebody say yes, and decide."""
+        self.vote(gate, actor)
+        self.rule(gate)
+
+    def fall(self, *gates: Gate) -> None:
+        """Forget what was approved at gates, as control does; the record that says so is the caller's."""
+        self.votes |= {gate: [] for gate in gates}
+        self.parts = msgspec.structs.replace(self.parts, **{gate.value: () for gate in gates})
+
+    def say(self, verb: str, actor: Who = MIRA, words: str = "", **more: Any) -> None:
+        """Let somebody give an accepted command that takes approvals back."""
+        refs = (self.blob("argument", words.encode()),) if words else ()
+        self.add(
+            "command",
+            kinds.Command(verb, "42:901", self.now, accepted=True, permission="write", **more),
+            actor,
+            refs=refs,
+        )
+        self.fall(*{"revise": (Gate.PLAN, Gate.CHANGE), "fix": (Gate.CHANGE,)}.get(verb, ()))
+        if words or verb == "edit":
+            who = int(actor.id.partition(":")[2])
+            self.parts = msgspec.structs.replace(self.parts, writer=tuple(sorted({*self.parts.writer, who})))
+
+    def break_glass(self, gate: Gate, *actors: Who) -> None:
+        """Let people pass a gate in an emergency."""
+        digest = self.requests[gate].digest
+        for actor in actors:
+            self.events += 1
+            data = kinds.Emergency(gate.value, digest, f"42:{self.events}", START + 7 * 86_400_000)
+            self.add("emergency", data, actor, refs=(self.blob("reason", b"production is down"),))
+            self.breakers.append(int(actor.id.partition(":")[2]))
+
+    def change_policy(self, policy: Policy) -> None:
+        """Put another policy in force, which voids what was approved."""
+        self.policy = policy
+        self.add("policy.changed", kinds.PolicyChanged(policy.sha256(), policy, "c" * 64))
 
     def opened(self) -> None:
         vkey = InstanceKey.generate().vkey("gw-test")
         opened = kinds.TaskOpened(
-            "github:github.com:7", "github", "github.com", 7, "acme/pay", 42, 40021, "main", self.base, POLICY,
-            "b" * 64, "0.1.0", "gw-test", vkey,
+            ":".join((*self.where, "7")), *self.where, 7, "acme/pay", 42, 40021, "main", self.base,
+            self.policy.sha256(), "b" * 64, __version__, "gw-test", vkey, owner=3, visibility="private", author=40022,
         )  # fmt: skip
         self.add("task.opened", opened, TOM)
-        self.add("issue.snapshot", kinds.IssueSnapshot("d-1", 40021, START, 42), refs=(self.blob("body", b"please"),))
+        seen = kinds.IssueSnapshot("d-1", 40022, START, 42, ISSUE)
+        self.add("issue.snapshot", seen, refs=(self.blob("body", b"please"),))
+        file = {"file_sha256": "d" * 64, "file_commit": self.base, "file_by": 40090}
+        self.add("policy.changed", kinds.PolicyChanged(self.policy.sha256(), self.policy, "c" * 64, **file))
         self.add("profile.set", kinds.ProfileSet(**msgspec.structs.asdict(Profile())))
 
-    def spec(self, text: bytes = SPEC, rev: int = 1) -> None:
+    def head(self) -> str:
+        return git(self.repo, "rev-parse", "HEAD")
+
+    def spec(self, text: bytes = SPEC, rev: int = 1, by: Who = MIRA) -> None:
+        self.draft_spec(text, rev)
+        self.approve(Gate.SPEC, by)
+
+    def draft_spec(self, text: bytes = SPEC, rev: int = 1) -> None:
+        """Have a spec written and asked about."""
         self.start("spec")
         self.model()
         self.add("spec.set", kinds.SpecSet(sha(text), rev, self.attempt), AGENT, refs=(self.blob("text", text),))
         self.end("spec")
         self.documents["spec.md"] = text
+        self.fall(Gate.SPEC, Gate.PLAN)
         self.ask(Gate.SPEC, rev, text)
-        self.approve(Gate.SPEC)
 
     def plan(self, text: bytes = PLAN, rev: int = 1) -> None:
+        if self.votes[Gate.SPEC]:
+            self.rule(Gate.SPEC, "execution")
         self.start("planning")
         self.model()
         self.add("plan.set", kinds.PlanSet(sha(text), rev, self.attempt), AGENT, refs=(self.blob("text", text),))
         self.end("planning")
         self.documents["plan.md"] = text
+        self.fall(Gate.PLAN)
         self.ask(Gate.PLAN, rev, text)
         self.approve(Gate.PLAN)
 
-    def work(self, step: str, content: bytes) -> str:
-        """Let an attempt make one commit."""
+    def work(self, step: str, content: bytes, findings: int = 0) -> str:
+        """Let an attempt make one commit, and look for what goes beyond the plan."""
+        for gate in (Gate.SPEC, Gate.PLAN):
+            if step == "coding" and self.votes[gate]:
+                self.rule(gate, "execution")
         self.start(step)
         self.model()
         self.tool()
@@ -187,11 +294,48 @@ class Story:
         source = self.source(commit)
         self.add("commit.intent", kinds.CommitIntent(self.attempt, tree, source, 1), AGENT)
         self.add("commit.made", kinds.CommitMade(self.attempt, commit, tree, parent, source, 1), AGENT)
+        self.look(commit, findings)
+        if findings:
+            bundle = self.blob("bundle", b"work")
+            self.add("work.held", kinds.WorkHeld(self.attempt, commit, source), AGENT, refs=(bundle,))
+        else:
+            self.push(commit)
         self.end(step, commit=commit, source_sha256=source)
+        return commit
+
+    def look(self, commit: str, findings: int = 0) -> None:
+        """Note what a commit holds beyond the plan."""
+        found = tuple(kinds.ScopeFinding("protected", f"ci/{n}.yml") for n in range(findings))
+        digest = sha(f"{commit} {findings}".encode())
+        self.scope = kinds.ScopeFound(self.attempt, commit, self.source(commit), digest, findings, found)
+        self.add("scope.found", self.scope, AGENT, refs=(self.blob("findings", b"[]"),))
+
+    def ask_scope(self, rev: int = 1) -> None:
+        """Ask people about what goes beyond the plan."""
+        if self.scope is None:
+            raise ValueError("nothing was found")
+        self.fall(Gate.SCOPE)
+        self.ask(Gate.SCOPE, rev, self.scope.scope_sha256, source=self.scope.source_sha256, head=self.scope.commit)
+
+    def push(self, commit: str) -> None:
+        """Push the branch."""
+        ref = f"refs/heads/gatewright/{TASK}-retry"
+        self.add("pushed", kinds.Pushed(self.attempt, ref, commit, len(self.lines)), AGENT)
+
+    def foreign(self, content: bytes | None = None, pusher: int = 40099) -> str:
+        """Let a person push to the branch; without content the files stay the same."""
+        commit = self.commit({"pay.py": content} if content is not None else {}, "by hand")
+        tree = git(self.repo, "rev-parse", f"{commit}^{{tree}}")
+        self.add("commit.foreign", kinds.CommitForeign(commit, tree, pusher, content is None))
+        if content is not None:
+            self.fall(Gate.CHANGE)
+            self.parts = msgspec.structs.replace(self.parts, committer=tuple(sorted({*self.parts.committer, pusher})))
         return commit
 
     def judge(self, commit: str, number: int, verdict: str = "passed") -> None:
         self.start("qa")
+        if self.scope is None or self.scope.source_sha256 != self.source(commit):
+            self.look(commit)
         code = 0 if verdict == "passed" else 1
         refs = (self.blob("report", b"{}"), self.blob("qa.md", QA_REPORT))
         self.add("test.run", kinds.TestRun(self.attempt, "pytest", commit, code, 40), QA)
@@ -210,10 +354,10 @@ class Story:
         commit = self.commit(layout.evidence_files(TASK, self.lines, self.documents), "evidence")
         tree = git(self.repo, "rev-parse", f"{commit}^{{tree}}")
         self.add("commit.made", kinds.CommitMade(self.attempt, commit, tree, parent, source), AGENT)
-        branch = f"gatewright/{TASK}-retry"
-        self.add("pushed", kinds.Pushed(self.attempt, f"refs/heads/{branch}", commit, len(self.lines)), AGENT)
+        self.push(commit)
         self.end("publish", commit=commit, source_sha256=source)
-        self.add("pull", kinds.Pull(9, commit, branch))
+        self.add("pull", kinds.Pull(9, commit, f"gatewright/{TASK}-retry"))
+        self.fall(Gate.CHANGE)
         self.ask(Gate.CHANGE, 1, PLAN, source=source, head=commit)
         return commit
 

@@ -25,6 +25,14 @@ class TestInstanceKey:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert [entry.name for entry in path.parent.iterdir()] == ["instance.pem"]
 
+    def test_secrets_for_other_purposes_are_derived_from_it(self, tmp_path):
+        key = InstanceKey.load_or_create(tmp_path / "instance.pem")
+        again = InstanceKey.load_or_create(tmp_path / "instance.pem")
+
+        assert key.derive("marker") == again.derive("marker")
+        assert len(key.derive("marker")) == 32
+        assert len({key.derive("marker"), key.derive("other"), InstanceKey.generate().derive("marker")}) == 3
+
     def test_many_that_begin_at_once_agree_on_one_key(self, tmp_path):
         path, keys = tmp_path / "instance.pem", []
         threads = [threading.Thread(target=lambda: keys.append(InstanceKey.load_or_create(path))) for _ in range(8)]

@@ -7,13 +7,15 @@ from bot.audit.keys import InstanceKey
 from bot.audit.order import OrderError, sign_order, verify_order
 from bot.model.event import ForgeKind, Repo
 from bot.model.order import Order
+from bot.model.policy import Policy
 from bot.model.task import Artifact, Gate, Step
 
 ORDER = Order(
     task="42-k7f3qd", attempt=3, step=Step.CODING, round=0, instance="gw",
     repo=Repo(ForgeKind.GITHUB, "github.com", 7, "a/b"), clone_url="https://github.com/a/b.git", issue=42,
     title="Zahlung \N{EURO SIGN}", issue_blob="1" * 64, base_branch="main", base_commit="2" * 40,
-    branch="gatewright/42-k7f3qd-x", head="", model="sonnet",
+    branch="gatewright/42-k7f3qd-x", head="", held_blob="", scope_approved=(), policy=Policy(),
+    server_policy_sha256="7" * 64, model="sonnet",
     spec=Artifact(Gate.SPEC, 1, "3" * 64, "4" * 64, "model"), plan=None, feedback=(), verdict_blob="", genesis="5" * 64,
     journal_size=9, journal_head="6" * 64, audit_ref="refs/gatewright/audit/42-k7f3qd", wall_seconds=1_800.0, turns=100,
     issued_ms=1_795_300_000_000,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -169,17 +170,42 @@ def test_every_kind_is_described_and_closed():
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_the_types_of_every_kind_hold_the_profile(kind):
-    """Flat data of text, truth values, null and whole numbers below 2^53, under plain keys."""
-    for field in msgspec.inspect.type_info(kinds.KINDS[kind]).fields:
-        assert re.fullmatch(r"[a-z0-9_]{1,64}", field.encode_name)
-        union = isinstance(field.type, msgspec.inspect.UnionType)
-        for shape in field.type.types if union else (field.type,):
-            if isinstance(shape, msgspec.inspect.IntType):
-                assert shape.lt == 2**53
-                assert shape.ge == 0 or shape.gt == -(2**53)
-            else:
-                assert isinstance(
-                    shape, (msgspec.inspect.StrType, msgspec.inspect.BoolType, msgspec.inspect.NoneType)
-                ), field.name
-                if isinstance(shape, msgspec.inspect.StrType):
-                    assert shape.max_length == 256 or shape.pattern.endswith(r"\Z")
+    """Text, truth values, null and whole numbers below 2^53, under plain keys; flat, save for a policy and a ruling."""
+    shapes = list(leaves(msgspec.inspect.type_info(kinds.KINDS[kind])))
+    assert shapes
+    for name, shape in shapes:
+        if isinstance(shape, msgspec.inspect.IntType):
+            assert name.startswith("policy.") or shape.lt == 2**53 or shape.le is not None, name
+            assert shape.ge is not None or shape.gt == -(2**53), name
+        elif isinstance(shape, msgspec.inspect.StrType) and not name.startswith("policy."):
+            assert shape.max_length or shape.pattern.endswith(r"\Z"), name
+
+
+def leaves(shape: msgspec.inspect.Type, name: str = "") -> Iterator[tuple[str, msgspec.inspect.Type]]:
+    """List what a record can hold, by dotted names."""
+    match shape:
+        case msgspec.inspect.Metadata(type=inner):
+            yield from leaves(inner, name)
+        case msgspec.inspect.StructType(fields=fields):
+            for field in fields:
+                assert re.fullmatch(r"[a-z0-9_]{1,64}", field.encode_name)
+                yield from leaves(field.type, f"{name}.{field.encode_name}".lstrip("."))
+        case msgspec.inspect.VarTupleType(item_type=item):
+            yield from leaves(item, name)
+        case msgspec.inspect.DictType(key_type=key, value_type=value):
+            yield from leaves(key, name)
+            yield from leaves(value, name)
+        case msgspec.inspect.UnionType(types=types):
+            for one in types:
+                yield from leaves(one, name)
+        case (
+            msgspec.inspect.IntType()
+            | msgspec.inspect.StrType()
+            | msgspec.inspect.BoolType()
+            | msgspec.inspect.NoneType()
+            | msgspec.inspect.EnumType()
+            | msgspec.inspect.LiteralType()
+        ):
+            yield name, shape
+        case _:
+            pytest.fail(f"{name} holds {shape}")

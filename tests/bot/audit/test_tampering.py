@@ -21,7 +21,7 @@ from bot.audit.place import Found
 from bot.audit.record import decode
 from bot.audit.sheet import Severity, Sheet, Verdict
 from bot.audit.verify import judge, verify
-from tests.bot.audit.story import PLAN, SPEC, TASK, Story, git, sha
+from tests.bot.audit.story import PLAN, SPEC, TASK, TOM, Story, git, sha
 
 
 def judged(story: Story, lines: list[bytes] | None = None, **files: bytes | None) -> Verdict:
@@ -34,6 +34,11 @@ def judged(story: Story, lines: list[bytes] | None = None, **files: bytes | None
 
 def finding(verdict: Verdict, check: str):
     return next(one for one in verdict.findings if one.check == check)
+
+
+def is_ruling(story: Story, seq: int, moment: str) -> bool:
+    record = decode(story.lines[seq])
+    return record.kind == "ruling" and record.data["case"]["moment"] == moment
 
 
 def seq_of(story: Story, kind: str, nth: int = 0) -> int:
@@ -52,15 +57,16 @@ def test_untouched_evidence_reaches_l1_and_says_what_it_does_not_prove(story):
 class TestBytesAndLines:
     def test_01_a_bit_in_a_past_record(self, story):
         lines = list(story.lines)
-        lines[20] = lines[20].replace(b'"edit"', b'"exit"')
+        seq = seq_of(story, "tool.call")
+        lines[seq] = lines[seq].replace(b'"edit"', b'"exit"')
 
         verdict = judged(story, lines)
 
         found = finding(verdict, "chain")
         assert verdict.exit_code == 1
-        assert (found.record, found.kind, found.line) == (20, "tool.call", 21)
-        assert found.expected == f"sha256:{decode(lines[21]).prev}"
-        assert found.found == f"sha256:{digest(lines[20])}"
+        assert (found.record, found.kind, found.line) == (seq, "tool.call", seq + 1)
+        assert found.expected == f"sha256:{decode(lines[seq + 1]).prev}"
+        assert found.found == f"sha256:{digest(lines[seq])}"
         assert found.file == f".gatewright/tasks/{TASK}/audit/0000.jsonl"
 
     @pytest.mark.parametrize(
@@ -76,7 +82,7 @@ class TestBytesAndLines:
             ("09 a byte order mark", lambda lines: lines.__setitem__(0, b"\xef\xbb\xbf" + lines[0])),
             ("09 trailing space in the last record", lambda lines: lines.__setitem__(-1, lines[-1] + b" ")),
             ("10 a key twice", lambda lines: lines.__setitem__(9, lines[9].replace(b'"v":1', b'"v":1,"v":1'))),
-            ("11 an escape", lambda lines: lines.__setitem__(9, lines[9].replace(b"write", rb"\u0077rite"))),
+            ("11 an escape", lambda lines: lines.__setitem__(9, lines[9].replace(b"spec", rb"\u0073pec"))),
             ("12 a float", lambda lines: lines.__setitem__(-1, lines[-1].replace(b'"v":1', b'"v":1.0'))),
             ("13 an unknown field", lambda lines: lines.__setitem__(-1, lines[-1].replace(b'"v":1', b'"v":1,"w":2'))),
             ("14 a line of 70 KB", lambda lines: lines.append(b'"' + b"x" * 70_000 + b'"')),
@@ -198,7 +204,7 @@ class TestMeaning:
         verdict = judged(story, story.forge(swap))
 
         assert verdict.exit_code == 1
-        assert "work began without an approved spec" in finding(verdict, "spec").what
+        assert "planning began without an approved spec" in finding(verdict, "spec").what
 
     def test_30_the_spec_swapped_in_place(self, story):
         other = SPEC + b"- AC-2: and nobody pays twice\n"
@@ -228,14 +234,34 @@ class TestMeaning:
 
         verdict = judged(story, story.forge(lambda records: records.pop(seq)))
 
-        assert "work began without" in finding(verdict, ("spec", "plan")[nth]).what
+        assert finding(verdict, "rulings").what == "counts an approval that no record gives"
+        assert "began without an approved" in finding(verdict, ("spec", "plan")[nth]).what
+
+    @pytest.mark.parametrize("nth", [0, 1])
+    def test_31_a_ruling_dropped(self, story, nth):
+        seq = [n for n in range(len(story.lines)) if is_ruling(story, n, "decision")][nth]
+
+        verdict = judged(story, story.forge(lambda records: records.pop(seq)))
+
+        assert "began without an approved" in finding(verdict, ("spec", "plan")[nth]).what
+
+    @pytest.mark.parametrize(
+        ("nth", "step", "gate"), [(0, "planning", "spec"), (1, "coding", "spec"), (2, "coding", "plan")]
+    )
+    def test_31_a_second_look_dropped(self, story, nth, step, gate):
+        seq = [n for n in range(len(story.lines)) if is_ruling(story, n, "execution")][nth]
+
+        verdict = judged(story, story.forge(lambda records: records.pop(seq)))
+
+        expected = f"{step} began, and the approval of the {gate} was not looked at again just before"
+        assert finding(verdict, gate).what == expected
 
     def test_31_an_approval_after_the_work(self, story):
         seq = seq_of(story, "approval", 1)
 
         verdict = judged(story, story.forge(lambda records: records.insert(seq + 8, records.pop(seq))))
 
-        assert "work began without" in finding(verdict, "plan").what
+        assert "coding began without" in finding(verdict, "plan").what
 
     def test_31_an_approval_withdrawn(self, story):
         seq = seq_of(story, "approval", 1)
@@ -243,9 +269,9 @@ class TestMeaning:
         def withdraw(records):
             fallen = msgspec.to_builtins(decode(story.lines[seq])) | {"kind": "approval.withdrawn"}
             fallen["data"] = {"what": "plan", "digest": "c" * 64, "reason": "edited"}
-            records.insert(seq + 1, fallen)
+            records.insert(seq + 2, fallen)
 
-        assert "work began without" in finding(judged(story, story.forge(withdraw)), "plan").what
+        assert "coding began without" in finding(judged(story, story.forge(withdraw)), "plan").what
 
     def test_32_an_approval_by_a_bot(self, story):
         seq = seq_of(story, "approval")
@@ -254,10 +280,12 @@ class TestMeaning:
 
         assert "which is no person" in finding(verdict, "spec").what
 
-    def test_33_the_requester_approves(self, story):
-        seq = seq_of(story, "approval")
+    def test_33_the_requester_approves(self, tmp_path):
+        story = Story(tmp_path)
+        story.opened()
+        story.spec(by=TOM)
 
-        verdict = judged(story, story.forge(lambda r: r[seq]["actor"].update(id="github:40021")))
+        verdict = judged(story)
 
         assert verdict.exit_code == 0  # a matter of policy
         assert any("four eyes at the spec gate" in text for text in verdict.not_proven)

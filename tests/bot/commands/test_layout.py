@@ -52,3 +52,7 @@ def test_no_comment_of_the_size_forges_take_costs_more_than_a_moment(piece):
     started = time.process_time()
     read(body)
     assert time.process_time() - started < 3  # a quadratic one takes minutes
+
+
+def test_html_in_a_list_in_a_quotation_that_ends_at_once_is_read():
+    assert read("> 1. <?\n> ").kinds == [Kind.HIDDEN, Kind.HIDDEN]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.permission import NOT_HUMAN, OWN, SILENT, decide
-from bot.forges.protocol import Role
+from bot.model.role import Role
 from bot.model.command import Command, Verb
 from bot.model.event import AccountKind, Actor
 from bot.model.manners import Manners

@@ -14,7 +14,7 @@ from bot.forges.gitlab import GitLab
 from bot.forges.local import YOU, LocalForge, local_repo
 from bot.forges.protocol import Forge
 from bot.model.event import AccountKind, Actor, Repo
-from tests.bot.forges.contract import Contract
+from tests.bot.forges.contract import Contract, Governance
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.github.people import Person as GitHubPerson
 from tests.simulators.gitlab import GitLabSimulator
@@ -31,7 +31,6 @@ class Simulated:
     repo: Repo
     person: Actor
     who: GitHubPerson | GitLabPerson
-    believes_reviews: bool = False
 
     def opens_issue(self, title: str, body: str, label: str) -> int:
         return self.who.opens_issue(title, body, labels=(label,))
@@ -41,8 +40,91 @@ class Simulated:
         assert said is not None
         return said
 
-    def commits(self, branch: str) -> str:
-        return self.who.commits(branch, {"a.txt": "a"})
+    def commits(self, branch: str, path: str = "a.txt") -> str:
+        return self.who.commits(branch, {path: "a"})
+
+
+@dataclass(kw_only=True)
+class OnGitHub(Simulated):
+    """The same with teams, protection and an owner."""
+
+    owner: GitHubPerson
+    holds_any_status: bool = False
+
+    def labels(self, number: int, label: str) -> None:
+        self.who.labels_issue(number, label)
+
+    def unlabels(self, number: int, label: str) -> None:
+        self.who.unlabels_issue(number, label)
+
+    def moves_in(self) -> int:
+        elsewhere = self.owner.within(self.who.github.repository("octo/elsewhere"))
+        return elsewhere.transfers_issue(elsewhere.opens_issue("from elsewhere"), self.who.repo)
+
+    def edits_issue(self, number: int, title: str) -> None:
+        self.who.edits_issue(number, title=title)
+
+    def joins(self) -> tuple[str, str]:
+        team = self.who.github.team("octo/leads")
+        self.who.joins(team)
+        return str(team.id), team.path
+
+    def leaves(self) -> None:
+        self.who.leaves(self.who.github.team("octo/leads"))
+
+    def is_renamed(self, login: str) -> None:
+        self.who.is_renamed(login)
+
+    def publishes(self) -> None:
+        self.owner.changes_visibility("public")
+
+    def protects(self, branch: str, context: str) -> None:
+        self.owner.protects(branch, context)
+
+    def released(self) -> list[str]:
+        return [sent.payload["commit"] for sent in self.who.repo.dispatches]
+
+
+@dataclass(kw_only=True)
+class OnGitLab(Simulated):
+    """The same with groups, protected branches and an owner; the bot's account has to see a group to ask for it."""
+
+    who: GitLabPerson
+    bot: GitLabPerson
+    holds_any_status: bool = True
+
+    def labels(self, number: int, label: str) -> None:
+        self.who.labels_issue(number, label)
+
+    def unlabels(self, number: int, label: str) -> None:
+        self.who.unlabels_issue(number, label)
+
+    def moves_in(self) -> int:
+        elsewhere = self.who.within(self.who.gitlab.project("pay/elsewhere"))
+        return elsewhere.transfers_issue(elsewhere.opens_issue("from elsewhere"), self.who.project)
+
+    def edits_issue(self, number: int, title: str) -> None:
+        self.who.edits_issue(number, title=title)
+
+    def joins(self) -> tuple[str, str]:
+        group = self.who.joins("octo/leads")
+        self.bot.joins(group)
+        return str(group.id), group.full_path
+
+    def leaves(self) -> None:
+        self.who.leaves(self.who.gitlab.group("octo/leads"))
+
+    def is_renamed(self, login: str) -> None:
+        self.who.is_renamed(login)
+
+    def publishes(self) -> None:
+        self.who.changes_visibility("public")
+
+    def protects(self, branch: str, context: str) -> None:
+        self.who.protects(branch, only=[self.bot.id])
+
+    def released(self) -> list[str]:
+        return [pipeline.sha for pipeline in self.who.project.pipelines if pipeline.source == "api"]
 
 
 @dataclass
@@ -52,7 +134,6 @@ class OnDisk:
     forge: LocalForge
     repo: Repo
     person: Actor = YOU
-    believes_reviews: bool = False
 
     def opens_issue(self, title: str, body: str, label: str) -> int:
         return self.forge.add_issue(self.repo, title, body, label).number
@@ -60,9 +141,15 @@ class OnDisk:
     def says(self, number: int, body: str) -> int:
         return self.forge.say(self.repo, number, body).id
 
-    def commits(self, branch: str) -> str:
-        git(self.repo.path, "branch", branch)
-        return git(self.repo.path, "rev-parse", branch)
+    def commits(self, branch: str, path: str = "a.txt") -> str:
+        folder = self.repo.path
+        known = git(folder, "branch", "--list", branch)
+        git(folder, "switch", "-q", *((branch,) if known else ("-c", branch)))
+        (Path(folder) / path).write_text("a")
+        git(folder, "add", path)
+        git(folder, "commit", "-q", "-m", "Change")
+        git(folder, "switch", "-q", "main")
+        return git(folder, "rev-parse", branch)
 
 
 def git(folder: str, *words: str) -> str:
@@ -71,22 +158,25 @@ def git(folder: str, *words: str) -> str:
     return done.stdout.strip()
 
 
-class TestGitHub(Contract):
+class TestGitHub(Contract, Governance):
     @pytest.fixture
-    def stage(self, github: GitHubSimulator, bot: Callable[..., GitHub]) -> Simulated:
+    def stage(self, github: GitHubSimulator, bot: Callable[..., GitHub]) -> OnGitHub:
         repo = github.repository("octo/shop", FILES)
         github.install(repo)
         mira = github.user("mira", repo, "write")
-        return Simulated(bot(), github.repo(repo), Actor(mira.id, "mira"), mira, believes_reviews=True)
+        person, owner = Actor(mira.id, "mira"), github.user("octo", repo)
+        return OnGitHub(bot(), github.repo(repo), person, mira, owner=owner)
 
 
-class TestGitLab(Contract):
+class TestGitLab(Contract, Governance):
     @pytest.fixture
-    def stage(self, gitlab: GitLabSimulator, gitlab_bot: Callable[..., GitLab]) -> Simulated:
-        project = gitlab.project("pay/core/shop", FILES)
+    async def stage(self, gitlab: GitLabSimulator, gitlab_bot: Callable[..., GitLab]) -> OnGitLab:
+        project = gitlab.project("pay/core/shop", FILES | {".gitlab-ci.yml": "test:\n  script: make test\n"})
         mira = gitlab.user("mira", project, "developer")
         person = Actor(mira.id, "mira", AccountKind.UNKNOWN)
-        return Simulated(gitlab_bot(project), gitlab.repo(project), person, mira)
+        forge = gitlab_bot(project, level="maintainer")  # as `main` is protected, so that it may merge
+        bot = GitLabPerson(gitlab, gitlab.world.users[(await forge.me()).id], project)
+        return OnGitLab(forge, gitlab.repo(project), person, who=mira, bot=bot)
 
 
 class TestLocal(Contract):

@@ -11,9 +11,10 @@ import pytest
 
 from bot.forges.github import GitHub
 from bot.forges.github_transport import Pace
-from bot.forges.protocol import Forge, Role, StatusState
+from bot.forges.protocol import Forge, StatusState
 from bot.model.errors import GatewrightError, Unavailable
 from bot.model.event import AccountKind, Actor
+from bot.model.role import Role
 from bot.settings import GitHub as Table
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.github.people import Person
@@ -331,5 +332,5 @@ async def test_a_comment_whose_answer_is_lost_is_not_repeated(github: GitHubSimu
 
 def test_the_settings_say_how_far_apart_writes_are() -> None:
     """GitHub advises a second; an Enterprise server without limits need not wait."""
-    assert GitHub(Table(token="t", write_gap=0.0))._pace.write_gap == 0.0
-    assert GitHub(Table(token="t"))._pace.write_gap == 1.0
+    assert GitHub(Table(token="t", write_gap=0.0))._calls.pace.write_gap == 0.0
+    assert GitHub(Table(token="t"))._calls.pace.write_gap == 1.0

@@ -58,7 +58,8 @@ def test_every_real_capture_is_an_event_exactly_where_we_act(test_data: Path) ->
     seen = 0
     for event, payload in captures(test_data):
         result = see(event, payload)
-        assert (result is not None) == acts_on(event, payload.get("action", ""))
+        elsewhere = payload.get("action") != "created" and "pull_request" in payload.get("issue", {})
+        assert (result is not None) == (acts_on(event, payload.get("action", "")) and not elsewhere)
         if result is not None:
             assert result.repo.id == payload["repository"]["id"]
             assert result.actor.id == payload["sender"]["id"]
@@ -131,12 +132,69 @@ def test_an_issue_that_goes_away_needs_a_person(action: str) -> None:
     assert must_see("issues", FRAME | {"action": action, "issue": ISSUE}).kind is EventKind.ISSUE_AWAY
 
 
+def test_the_list_of_what_acts_is_complete() -> None:
+    """A new line is a decision; so is a missing one."""
+    assert {(event, action): kind.value for (event, action), kind in HAPPENINGS.items()} == {
+        ("issues", "labeled"): "labeled",
+        ("issues", "unlabeled"): "unlabeled",
+        ("issues", "edited"): "issue_edited",
+        ("issues", "closed"): "issue_closed",
+        ("issues", "transferred"): "issue_away",
+        ("issues", "deleted"): "issue_away",
+        ("issues", "locked"): "issue_away",
+        ("issue_comment", "created"): "commented",
+        ("issue_comment", "edited"): "issue_edited",
+        ("issue_comment", "deleted"): "issue_edited",
+        ("pull_request", "closed"): "change_closed",
+        ("pull_request", "synchronize"): "change_pushed",
+        ("pull_request_review", "submitted"): "reviewed",
+    }
+
+
+@pytest.mark.parametrize("action", ["transferred", "renamed", "publicized", "privatized", "deleted"])
+def test_what_becomes_of_a_repository_is_no_event(action: str) -> None:
+    """It names no issue; where the repository is and who may read it is asked before each step."""
+    assert not acts_on("repository", action)
+    assert see("repository", FRAME | {"action": action, "changes": {}}) is None
+
+
+def test_an_edited_issue_says_who_edited_it_and_how_it_reads_now() -> None:
+    """The editor need not be the author."""
+    editor = {"id": 8, "login": "tom", "type": "User"}
+    changes = {"title": {"from": "Sort"}}
+    seen = must_see("issues", FRAME | {"action": "edited", "issue": ISSUE, "sender": editor, "changes": changes})
+    assert (seen.kind, seen.number, seen.actor.id) == (EventKind.ISSUE_EDITED, 42, 8)
+    assert seen.issue is not None
+    assert seen.issue.title == "Sort by price"
+    assert see("issues", FRAME | {"action": "edited", "issue": ISSUE | {"pull_request": {"url": "x"}}}) is None
+
+
+@pytest.mark.parametrize("action", ["edited", "deleted"])
+@pytest.mark.parametrize("author", [MIRA, None, {"id": 8, "login": "gatewright[bot]", "type": "Bot"}])
+def test_a_comment_that_is_not_what_it_was_never_acts_but_is_told(action: str, author: dict[str, Any] | None) -> None:
+    """An edited comment would act with today's rights on another text; one of ours may be what people approve."""
+    payload = FRAME | {"action": action, "issue": ISSUE, "comment": COMMENT | {"user": author}}
+    seen = must_see("issue_comment", payload)
+    assert (seen.kind, seen.number, seen.actor.id, seen.on_change) == (EventKind.ISSUE_EDITED, 42, 7, False)
+    assert seen.comment is not None
+    assert seen.comment.author.id == (author["id"] if author else 0)
+    on_change = payload | {"issue": ISSUE | {"pull_request": {"url": "x"}}}
+    assert see("issue_comment", on_change) is None
+
+
 def test_only_created_comments_act() -> None:
-    """An edited comment would act with today's rights on another text."""
+    """Nothing else is a comment that somebody made."""
     payload = FRAME | {"issue": ISSUE, "comment": COMMENT}
+    acting = [action for (event, action), kind in HAPPENINGS.items() if kind is EventKind.COMMENTED]
+    assert acting == ["created"]
     assert must_see("issue_comment", payload | {"action": "created"}).comment is not None
-    assert see("issue_comment", payload | {"action": "edited"}) is None
-    assert not acts_on("issue_comment", "edited")
+
+
+def test_a_push_says_who_pushed_what() -> None:
+    """The pusher is the sender, whoever opened the pull request; the commit is the new head."""
+    pusher = {"id": 8, "login": "tom", "type": "User"}
+    seen = must_see("pull_request", FRAME | {"action": "synchronize", "pull_request": PULL, "sender": pusher})
+    assert (seen.kind, seen.actor.id, seen.head_sha, seen.on_change) == (EventKind.CHANGE_PUSHED, 8, SHA, True)
 
 
 def test_a_comment_on_a_pull_request_says_so() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from bot.forges.gitlab import GitLab
-from bot.forges.protocol import Forge, Role, StatusState
+from bot.forges.protocol import Forge, StatusState, Visibility
 from bot.model.errors import UsageError
 from bot.model.event import AccountKind, Actor
+from bot.model.role import Role
 from tests.bot.forges.conftest import QUICK_GITLAB as QUICK
 from tests.bot.forges.conftest import raises
 from tests.simulators.gitlab import GitLabSimulator
@@ -38,6 +39,38 @@ async def test_home_is_where_the_project_is(gitlab: GitLabSimulator, gitlab_bot:
     gitlab.move(dev.project, "pay/new/store")
     assert (await forge.home(before)).clone_url == f"{gitlab.url}/pay/new/store.git"
     assert await forge.comment(before, dev.opens_issue("a"), "still here") > 0
+
+
+@pytest.mark.parametrize("visibility", ["private", "internal", "public"])
+async def test_home_says_who_may_read_it_and_whose_it_is(
+    gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person, visibility: str
+) -> None:
+    repo, forge = gitlab.repo(dev.project), gitlab_bot(dev.project)
+    dev.changes_visibility(visibility)
+    home = await forge.home(repo)
+    assert (home.visibility, home.owner) == (visibility, gitlab.group("pay/core").id)
+    gitlab.move(dev.project, "pay/new/store")
+    assert (await forge.home(repo)).owner == gitlab.group("pay/new").id != home.owner
+
+
+@pytest.mark.parametrize("told", [b"", b',"visibility":null', b',"visibility":"secret","namespace":"pay"'])
+async def test_a_project_that_does_not_say_who_reads_it_is_read_by_all(
+    gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person, told: bytes
+) -> None:
+    body = b'{"id":%d,"path_with_namespace":"pay/core/shop","default_branch":"main"%b}' % (dev.project.id, told)
+    gitlab.fault("GET", r"/projects/\d+$", status=200, body=body, headers={"content-type": "application/json"})
+    home = await gitlab_bot(dev.project).home(gitlab.repo(dev.project))
+    assert (home.visibility, home.owner) == (Visibility.PUBLIC, 0)
+
+
+async def test_another_project_is_found_by_its_path(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:
+    """Never by a number, which would name any project at all."""
+    repo, forge = gitlab.repo(dev.project), gitlab_bot(dev.project)
+    assert await forge.lookup(repo, "pay/core/shop.api") == repo
+    assert await forge.lookup(repo, "pay/core/none") is None
+    assert await forge.lookup(repo, str(repo.id)) is None
+    gitlab.fault("GET", "/projects/", status=500, times=3)
+    await raises("GW-FORGE-UNAVAILABLE", forge.lookup(repo, "pay/core/shop.api"))
 
 
 async def test_head_and_file(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:
@@ -115,16 +148,20 @@ async def test_who_is_no_member_blocked_or_not_answered_for_may_nothing(
 
 async def test_people_are_told_from_bots_by_the_api(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:
     """Never by a name: a person may be called like a bot."""
-    forge = gitlab_bot(dev.project)
+    repo, forge = gitlab.repo(dev.project), gitlab_bot(dev.project)
     named = gitlab.user("project_1_bot", dev.project, "developer")
     machine, _ = gitlab.access_token(dev.project)
     unknown = AccountKind.UNKNOWN
-    assert (await forge.account(Actor(named.id, "project_1_bot", unknown))).kind is AccountKind.HUMAN
-    assert (await forge.account(Actor(machine.id, "mira", unknown))).kind is AccountKind.BOT
+    assert (await forge.account(repo, Actor(named.id, "project_1_bot", unknown))).kind is AccountKind.HUMAN
+    assert (await forge.account(repo, Actor(machine.id, "mira", unknown))).kind is AccountKind.BOT
+    assert (await forge.account(repo, Actor(dev.id, "", unknown))).login == "mira"
+    assert (await forge.account(repo, Actor(dev.id, "", AccountKind.HUMAN))).login == "mira", (
+        "who is known by number only"
+    )
     named.is_blocked()
-    assert (await forge.account(Actor(named.id, "project_1_bot", unknown))).kind is unknown
-    assert (await forge.account(Actor(999_999, "nobody", unknown))).kind is unknown
-    assert (await forge.account(Actor(0, "ghost", unknown))).kind is unknown
+    assert (await forge.account(repo, Actor(named.id, "project_1_bot", unknown))).kind is unknown
+    assert (await forge.account(repo, Actor(999_999, "nobody", unknown))).kind is unknown
+    assert (await forge.account(repo, Actor(0, "ghost", unknown))).kind is unknown
 
 
 async def test_no_text_of_the_bot_acts(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:

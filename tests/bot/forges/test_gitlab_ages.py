@@ -67,15 +67,18 @@ def test_what_people_do_is_what_we_hear(test_data: Path, traits: Traits) -> None
         assert gitlab.contract_faults(test_data) == []
     kinds = [event.kind for event in heard]
     assert kinds == [
-        EventKind.LABELED, EventKind.LABELED, EventKind.UNLABELED, EventKind.COMMENTED, EventKind.COMMENTED,
-        EventKind.CHANGE_PUSHED, EventKind.REVIEWED, EventKind.CHANGE_MERGED, EventKind.ISSUE_CLOSED,
+        EventKind.LABELED, EventKind.LABELED, EventKind.UNLABELED, EventKind.COMMENTED, EventKind.ISSUE_EDITED,
+        EventKind.COMMENTED, EventKind.CHANGE_PUSHED, EventKind.REVIEWED, EventKind.CHANGE_MERGED,
+        EventKind.ISSUE_CLOSED,
     ]  # fmt: skip
     assert [event.label for event in heard[:3]] == ["bug", "gatewright", "bug"]
-    assert [event.comment.body for event in heard[3:5] if event.comment] == [
+    assert [event.comment.body for event in heard[3:6] if event.comment] == [
         "/gatewright approve",
+        "/gatewright cancel",
         "@gatewright status",
     ]
-    assert (heard[4].on_change, heard[6].head_sha) == (True, tip)
+    assert heard[4].actor.id == 0, "the payload names the author, whoever edited"
+    assert (heard[5].on_change, heard[7].head_sha) == (True, tip)
     assert {event.actor.id for event in heard} <= {mira.id, 0}
     assert {event.repo.key for event in heard} == {gitlab.repo(project).key}
 

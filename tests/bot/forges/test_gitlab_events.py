@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.forges.gitlab_events import ACTIONS, HEADERS, IGNORED, Ignored, action_of, acts_on, look, parse
+from bot.forges.gitlab_events import ACTIONS, HEADERS, IGNORED, SYSTEM, Ignored, action_of, acts_on, look, parse
 from bot.forges.gitlab_shapes import milliseconds
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Event, EventKind
@@ -39,8 +39,12 @@ WHY = {
     "go-gitlab/note_commit.json": "notes on Commit are not listened to",
     "go-gitlab/note_snippet.json": "notes on Snippet are not listened to",
     "go-gitlab/note_issue.json": "who sent it is not who wrote it",
-    "go-playground/issue-event.json": "no label was set or taken",
-    "go-playground/confidential-issue-event.json": "no label was set or taken",
+    "go-playground/issue-event.json": "neither its text nor its labels changed",
+    "go-playground/confidential-issue-event.json": "neither its text nor its labels changed",
+    "go-playground/system-project-renamed.json": SYSTEM["project_rename"],
+    "go-playground/system-project-transferred.json": SYSTEM["project_transfer"],
+    "go-playground/system-team-member-added.json": SYSTEM["user_add_to_team"],
+    "go-playground/system-team-member-removed.json": SYSTEM["user_remove_from_team"],
     "go-playground/system-merge-request-event.json": "merge_request: no action moves nothing",
 }
 
@@ -149,8 +153,8 @@ def test_labels_at_opening_count_as_set() -> None:
 
 def test_a_change_that_leaves_the_labels_as_they_are_moves_nothing() -> None:
     same = labels(["gatewright"], ["gatewright"])
-    assert why("Issue Hook", issue(changes=same)) == "no label was set or taken"
-    assert why("Issue Hook", issue(changes={"description": {"previous": "a", "current": "b"}}))
+    assert why("Issue Hook", issue(changes=same)) == "neither its text nor its labels changed"
+    assert why("Issue Hook", issue(changes={"assignees": {"previous": [], "current": [{"id": 7}]}}))
     assert why("Issue Hook", issue("reopen")) == "issue: reopen moves nothing"
 
 
@@ -160,9 +164,45 @@ def test_an_issue_that_is_closed_moved_hidden_or_locked() -> None:
     for name in ("confidential", "discussion_locked"):
         switched = {name: {"previous": False, "current": True}}
         assert one("Confidential Issue Hook", issue(changes=switched)).kind is EventKind.ISSUE_AWAY
-        assert why("Issue Hook", issue(changes={name: {"previous": True, "current": False}}))
+    assert why("Issue Hook", issue(changes={"discussion_locked": {"previous": True, "current": False}}))
     moved = {"moved_to_id": {"previous": None, "current": 9}}
     assert one("Issue Hook", issue(changes=moved)).kind is EventKind.ISSUE_AWAY
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("title", "Retry", "Retry twice"), ("description", "again", ""), ("confidential", True, False)],
+)
+def test_an_issue_that_reads_otherwise_was_edited(name: str, before: object, after: object) -> None:
+    """By the one who is named: issue hooks, unlike those of notes, tell who did it."""
+    found = one("Issue Hook", issue(changes={name: {"previous": before, "current": after}}))
+    assert (found.kind, found.number, found.actor.id, found.label) == (EventKind.ISSUE_EDITED, 23, 7, "")
+    assert found.comment is None
+
+
+def test_an_edit_and_a_label_in_one_update_are_both_told_the_edit_first() -> None:
+    """Else a label could be set together with a text that nobody looks at again."""
+    both = labels([], ["gatewright"]) | {"description": {"previous": "a", "current": "b"}}
+    found = see("Issue Hook", issue(changes=both))
+    assert [(e.kind, e.label) for e in found] == [(EventKind.ISSUE_EDITED, ""), (EventKind.LABELED, "gatewright")]
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"action": "update"}, {"action": None, "updated_at": "2026-11-21 10:00:01 UTC"}]
+)
+def test_an_edited_note_is_told_in_nobodys_name(attributes: dict[str, Any]) -> None:
+    """GitLab names the author; a maintainer who edits the bot's note would pass for the bot."""
+    found = one("Note Hook", note(attributes=attributes | {"updated_by_id": 9}))
+    assert (found.kind, found.number, found.actor.id) == (EventKind.ISSUE_EDITED, 17, 0)
+    assert found.actor.kind is AccountKind.UNKNOWN
+    assert found.comment is not None
+    assert found.comment.id == 1241
+
+
+def test_two_edits_of_a_note_are_two_happenings() -> None:
+    first = one("Note Hook", note(attributes={"action": "update", "updated_at": "2026-11-21 10:00:01 UTC"}))
+    second = one("Note Hook", note(attributes={"action": "update", "updated_at": "2026-11-21 10:00:02 UTC"}))
+    assert first.at_ms != second.at_ms
 
 
 def test_a_confidential_issue_says_so() -> None:
@@ -185,16 +225,16 @@ def test_a_created_note_on_an_issue_and_on_a_merge_request() -> None:
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        ({"action": "update"}, "note: update moves nothing"),
+        ({"action": "update", "system": True}, "GitLab wrote it"),
+        ({"action": "update", "author_id": 8}, "who sent it is not who wrote it"),
+        ({"action": "delete"}, "note: delete moves nothing"),
         ({"system": True}, "GitLab wrote it"),
         ({"author_id": 8}, "who sent it is not who wrote it"),
         ({"author_id": None}, "who sent it is not who wrote it"),
-        ({"action": None, "updated_at": "2026-11-21 10:00:01 UTC"}, "it may have been edited"),
         ({"noteable_type": "Epic"}, "notes on Epic are not listened to"),
     ],
 )
 def test_other_notes_do_not_act(attributes: dict[str, Any], reason: str) -> None:
-    """Edits above all: they come under the author's name, whoever made them."""
     assert why("Note Hook", note(attributes=attributes)).startswith(reason)
 
 
@@ -225,7 +265,8 @@ def test_the_ends_of_a_merge_request(action: str, kind: EventKind) -> None:
 
 
 def test_only_an_update_with_commits_is_a_push() -> None:
-    assert one("Merge Request Hook", change("update", oldrev="b" * 40)).kind is EventKind.CHANGE_PUSHED
+    found = one("Merge Request Hook", change("update", oldrev="b" * 40))
+    assert (found.kind, found.actor.id, found.head_sha) == (EventKind.CHANGE_PUSHED, 7, SHA)
     assert why("Merge Request Hook", change("update")).startswith("nothing was pushed")
 
 
@@ -255,6 +296,14 @@ def test_a_system_hook_is_routed_by_its_body() -> None:
     assert why("System Hook", {"event_name": "push"}) == IGNORED["System Hook"]
     assert why("System Hook", note()) == IGNORED["System Hook"]
     assert why("Note Hook", change("merge")).startswith("its body is of another kind")
+
+
+@pytest.mark.parametrize("name", ["project_transfer", "project_rename", "project_update", "user_rename"])
+def test_what_becomes_of_a_project_or_an_account_is_asked_of_the_api(name: str) -> None:
+    moved = {"event_name": name, "project_id": 5, "path_with_namespace": "a/b", "old_path_with_namespace": "c/b"}
+    assert why("System Hook", moved) == SYSTEM[name]
+    assert why("Push Hook", moved) == IGNORED["Push Hook"], "only under the header of system hooks"
+    assert why("System Hook", {"event_name": ["x"]}) == IGNORED["System Hook"]
 
 
 def test_legacy_payloads_say_the_project_elsewhere_or_not_at_all() -> None:
@@ -303,6 +352,8 @@ def mutations() -> st.SearchStrategy[Any]:
 def test_no_payload_ends_in_anything_but_an_event_a_reason_or_a_named_fault(data: st.DataObject) -> None:
     """One member anywhere is replaced or missing."""
     starts = [("Issue Hook", issue(changes=labels(["a"], ["b"]))), ("Note Hook", note())]
+    starts += [("Note Hook", note(attributes={"action": "update"}))]
+    starts += [("Issue Hook", issue(changes={"title": {"previous": "a", "current": "b"}}))]
     starts += [("Merge Request Hook", change(action)) for action in ACTIONS["merge_request"]]
     event, payload = data.draw(st.sampled_from(starts))
     payload = copy.deepcopy(payload)
@@ -322,3 +373,10 @@ def test_no_payload_ends_in_anything_but_an_event_a_reason_or_a_named_fault(data
     except GatewrightError as error:
         seen = (error.code, bool(error.fix))
     assert seen == ("GW-FORGE-PAYLOAD", True) or msgspec.json.encode(seen).startswith(b"[")
+
+
+def test_an_edited_note_on_a_merge_request_is_nothing() -> None:
+    """What is asked at a gate is asked on the issue."""
+    on = note(attributes={"noteable_type": "MergeRequest", "action": "update"}, merge_request={"iid": 4})
+    del on["issue"]
+    assert why("Note Hook", on).startswith("gates are shown on issues")

@@ -118,3 +118,60 @@ async def test_an_event_may_be_faster_than_what_it_tells_of(
     late = gitlab.fault("GET", r"/issues/\d+$", status=404, times=2)
     assert await gitlab_bot(dev.project).issue(gitlab.repo(dev.project), number) is not None
     assert late.hits == 2
+
+
+async def test_notes_since_a_time_are_what_people_wrote(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:
+    """Oldest first, without GitLab's own, on the issue or on the merge request of the same number."""
+    repo, forge = gitlab.repo(dev.project), gitlab_bot(dev.project)
+    number = dev.opens_issue("a")
+    dev.commits("work", {"a.txt": "a"})
+    assert dev.opens_change("b", "work") == number
+    first = dev.comments(number, "one")
+    dev.closes(number)  # GitLab writes a note of it
+    dev.reopens(number)
+    gitlab.skew(60)
+    second, third = dev.comments(number, "two"), dev.comments(number, "three", internal=True)
+    dev.comments(number, "elsewhere", on_change=True)
+    everything = await forge.comments(repo, number, 0)
+    assert [(c.id, c.body, c.is_internal) for c in everything] == [
+        (first, "one", False), (second, "two", False), (third, "three", True),
+    ]  # fmt: skip
+    assert {c.author.id for c in everything} == {dev.id}
+    late = await forge.comments(repo, number, everything[1].created_ms)
+    assert [c.body for c in late] == ["two", "three"]
+    assert await forge.comments(repo, number, everything[2].created_ms + 1) == ()
+    there = await forge.comments(repo, number, 0, on_change=True)
+    assert [c.body for c in there] == ["elsewhere"]
+
+
+async def test_of_many_notes_the_first_thousand_come(gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person) -> None:
+    """The rest comes when it is asked for from where these end."""
+    repo, forge, number = gitlab.repo(dev.project), gitlab_bot(dev.project), dev.opens_issue("a")
+    for index in range(1_050):
+        dev.comments(number, str(index))
+    seen = await forge.comments(repo, number, 0)
+    assert len(seen) == 1_000
+    assert (seen[0].body, seen[-1].body) == ("0", "999")
+    rest = await forge.comments(repo, number, seen[-1].created_ms)
+    assert rest[-1].body == "1049"
+
+
+async def test_the_notes_of_an_issue_that_is_gone_are_an_error(
+    gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person
+) -> None:
+    await raises("GW-FORGE-NOT-FOUND", gitlab_bot(dev.project).comments(gitlab.repo(dev.project), 999, 0))
+
+
+async def test_a_note_of_ours_that_a_maintainer_edited_reads_otherwise(
+    gitlab: GitLabSimulator, gitlab_bot: Bots, dev: Person
+) -> None:
+    """Under our name still: only its text and time tell."""
+    repo, forge, number = gitlab.repo(dev.project), gitlab_bot(dev.project), dev.opens_issue("a")
+    made = await forge.comment(repo, number, "approve digest 1")
+    gitlab.skew(5)
+    dev.is_granted("maintainer").edits_comment(made, "approve digest 2")
+    seen = await forge.get_comment(repo, number, made)
+    assert seen is not None
+    assert seen.body == "approve digest 2"
+    assert seen.author.id == (await forge.me()).id
+    assert seen.updated_ms > seen.created_ms

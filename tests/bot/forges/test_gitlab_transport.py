@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.forges.gitlab import GitLab
-from bot.forges.gitlab_transport import Pace
+from bot.forges.gitlab_transport import Pace, Transport
 from bot.model.errors import Unavailable
 from tests.bot.forges.conftest import QUICK_GITLAB as QUICK
 from tests.bot.forges.conftest import raises
@@ -111,3 +111,43 @@ async def test_requests_at_once_share_one_thread(gitlab: GitLabSimulator, gitlab
     seen = await asyncio.gather(*(forge.issue(repo, number) for _ in range(20)))
     assert len({issue.title for issue in seen if issue}) == 1
     assert sum(thread.name.startswith("gitlab_") for thread in threading.enumerate()) == 1
+
+
+async def listed(gitlab: GitLabSimulator, dev: Person, **most: int) -> list[str]:
+    transport = Transport(gitlab.url, dev.makes_token().value, pace=QUICK, clock=time.time)
+    path = f"/projects/{dev.project.id}/labels"
+    try:
+        return [label["name"] async for page in transport.pages(path, **most) for label in page]
+    finally:
+        await transport.close()
+
+
+async def test_a_list_is_read_to_its_end(gitlab: GitLabSimulator, dev: Person) -> None:
+    for number in range(250):
+        dev.opens_issue("a", labels=[f"l{number:03}"])
+    assert await listed(gitlab, dev) == [f"l{number:03}" for number in range(250)]
+
+
+async def test_a_page_with_less_than_it_could_hold_is_not_the_last(gitlab: GitLabSimulator, dev: Person) -> None:
+    """GitLab takes out what we may not see after it has cut the pages."""
+    for number in range(150):
+        dev.opens_issue("a", labels=[f"l{number:03}"])
+    link = {"link": '<http://elsewhere.example/api/v4/x?page=2&per_page=100>; rel="next"'}
+    gitlab.fault("GET", "/labels$", status=200, body=b"[]", headers=link | {"content-type": "application/json"})
+    assert await listed(gitlab, dev) == [f"l{number:03}" for number in range(100, 150)], "from the address we know"
+
+
+async def test_a_list_without_end_is_refused(gitlab: GitLabSimulator, dev: Person) -> None:
+    for number in range(201):
+        dev.opens_issue("a", labels=[f"l{number:03}"])
+    error = await raises("GW-FORGE-INVALID", listed(gitlab, dev, most=2))
+    assert "more than 200" in error.why
+
+
+@pytest.mark.parametrize("body", [b"{}", b"null", b"[" + b"{}," * 99 + b"{}]"])
+async def test_what_is_no_list_or_may_be_a_part_of_one_is_refused(
+    gitlab: GitLabSimulator, dev: Person, body: bytes
+) -> None:
+    """A full page without links came through something that took them out."""
+    gitlab.fault("GET", "/labels$", status=200, body=body, headers={"content-type": "application/json"})
+    await raises("GW-FORGE-INVALID", listed(gitlab, dev))

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot.forges.local import BOT, YOU, LocalForge, local_repo, survey
-from bot.forges.protocol import Role, StatusState
+from bot.forges.protocol import StatusState
 from bot.model.errors import GatewrightError, UsageError
 from bot.model.event import AccountKind, Actor
+from bot.model.role import Role
+from tests.bot.forges.contract import Contract
 from tests.bot.terminal.machine import git
 
 
@@ -163,3 +165,111 @@ def test_no_half_written_store_stays(path, forge, tmp_path):
     repo = local_repo(path)
     forge.add_issue(repo, "Title", "Body", "gatewright")
     assert [file.name for file in (tmp_path / "store").iterdir()] == [f"{repo.id}.json"]
+
+
+class LocalStage:
+    """A repository on disk, and the person at this machine."""
+
+    person = YOU
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "shop"
+        self.path.mkdir()
+        (self.path / "README.md").write_text("# Shop\n")
+        git(self.path, "init", "-q", "-b", "main")
+        git(self.path, "add", "-A")
+        git(self.path, "commit", "-q", "-m", "Begin")
+        self.forge = LocalForge(folder / "stage")
+        self.repo = local_repo(self.path)
+
+    def opens_issue(self, title: str, body: str, label: str) -> int:
+        return self.forge.add_issue(self.repo, title, body, label).number
+
+    def says(self, number: int, body: str) -> int:
+        return self.forge.say(self.repo, number, body).id
+
+    def commits(self, branch: str, path: str = "a.txt") -> str:
+        if not git(self.path, "branch", "--list", branch).strip():
+            git(self.path, "branch", branch, "main")
+        git(self.path, "switch", "-q", branch)
+        (self.path / path).write_text("new\n")
+        git(self.path, "add", "-A")
+        git(self.path, "commit", "-q", "-m", f"{path} on {branch}")
+        commit = git(self.path, "rev-parse", "HEAD").strip()
+        git(self.path, "switch", "-q", "main")
+        return commit
+
+
+class TestLocal(Contract):
+    @pytest.fixture
+    def stage(self, tmp_path: Path) -> LocalStage:
+        return LocalStage(tmp_path)
+
+
+async def test_the_label_of_a_local_issue_was_set_by_the_person_at_this_machine(path, forge):
+    repo = local_repo(path)
+    issue = forge.add_issue(repo, "Title", "Body", "gatewright")
+    (event,) = await forge.label_events(repo, issue.number)
+    assert (event.label, event.actor, event.is_set, event.is_by_app) == ("gatewright", YOU, True, False)
+    assert event.at_ms == issue.created_ms > 0
+    assert await forge.label_events(repo, 99) == ()
+
+
+async def test_a_commit_on_disk_names_no_account(path, forge):
+    """Its author is what somebody wrote into it."""
+    found = await forge.last_change(local_repo(path), "a.txt", "main")
+    assert found is not None
+    assert found.by == 0
+
+
+async def test_a_path_with_stars_is_that_path(path, forge):
+    repo = local_repo(path)
+    assert await forge.last_change(repo, "*.txt", "main") is None
+    assert await forge.last_change(repo, ":(glob)**", "main") is None
+
+
+@pytest.mark.parametrize("name", ["HEAD", "--all", "main~0", "refs/heads/main", "", "main^{tree}", "@"])
+async def test_nothing_but_branches_and_commits_is_compared(path, forge, name):
+    with pytest.raises(GatewrightError) as caught:
+        await forge.compare(local_repo(path), "main", name)
+    assert caught.value.code == "GW-LOCAL-GIT"
+
+
+async def test_a_tag_of_the_same_name_is_not_the_branch(path, forge):
+    (path / "a.txt").write_text("two\n")
+    git(path, "commit", "-q", "-a", "-m", "Two")
+    git(path, "tag", "main", "HEAD~1")
+    repo, tip = local_repo(path), git(path, "rev-parse", "refs/heads/main").strip()
+    assert (await forge.compare(repo, "main", tip)).paths == ()
+
+
+async def test_nothing_is_enforced_merged_or_released_on_disk_and_it_says_why(path, forge):
+    repo = local_repo(path)
+    change = await forge.open_change(repo, branch="main", base="main", title="T", body="B", draft=False)
+    assert change.source == repo.id
+    held = await forge.protection(repo, "main", "gatewright/change")
+    assert not held.is_enforced
+    assert held.why
+    with pytest.raises(GatewrightError) as merging:
+        await forge.merge(repo, change.number, change.head)
+    assert merging.value.code == "GW-LOCAL-MERGE"
+    assert f"git -C {path} merge main" in merging.value.fix
+    with pytest.raises(GatewrightError) as releasing:
+        await forge.release_ci(repo, change.number, "main", change.head)
+    assert releasing.value.code == "GW-LOCAL-CI"
+    assert await forge.membership(repo, "42", YOU) is None
+
+
+async def test_people_are_known_by_their_number_whatever_is_claimed_of_them(path, forge):
+    repo = local_repo(path)
+    assert await forge.account(repo, Actor(YOU.id, "", AccountKind.UNKNOWN)) == YOU
+    assert (await forge.account(repo, Actor(BOT.id, "you", AccountKind.HUMAN))).kind is AccountKind.BOT
+    assert (await forge.account(repo, Actor(9, "you", AccountKind.HUMAN))).kind is AccountKind.UNKNOWN
+
+
+async def test_another_repository_is_found_by_its_absolute_path(path, forge, tmp_path, monkeypatch):
+    repo = local_repo(tmp_path)
+    assert await forge.lookup(repo, str(path)) == local_repo(path)
+    monkeypatch.chdir(tmp_path)
+    for nothing in (path.name, str(tmp_path / "none"), str(tmp_path), ""):
+        assert await forge.lookup(repo, nothing) is None

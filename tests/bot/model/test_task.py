@@ -47,7 +47,8 @@ def test_what_is_no_id_is_not_taken_for_one():
 def test_ends_are_ends_and_gates_are_gates():
     assert {s for s in State if s.is_final} == {State.DONE, State.CANCELLED, State.REJECTED, State.EXPIRED}
     assert {s: s.gate for s in State if s.gate} == {
-        State.SPEC_REVIEW: Gate.SPEC, State.PLAN_REVIEW: Gate.PLAN, State.CHANGE_REVIEW: Gate.CHANGE,
+        State.SPEC_REVIEW: Gate.SPEC, State.PLAN_REVIEW: Gate.PLAN, State.SCOPE_REVIEW: Gate.SCOPE,
+        State.CHANGE_REVIEW: Gate.CHANGE,
     }  # fmt: skip
 
 

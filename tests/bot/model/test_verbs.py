@@ -23,5 +23,6 @@ def test_each_gate_can_be_approved_on_the_page_that_shows_it_and_nowhere_else():
     assert BY_VERB[Verb.APPROVE].where == {
         State.SPEC_REVIEW: Where.ISSUE,
         State.PLAN_REVIEW: Where.ISSUE,
+        State.SCOPE_REVIEW: Where.ISSUE,
         State.CHANGE_REVIEW: Where.CHANGE,
     }

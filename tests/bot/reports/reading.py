@@ -8,7 +8,7 @@ import cmarkgfm
 from cmarkgfm.cmark import Options
 
 OURS = {"details", "summary", "b", "sub", "a"}
-MARKDOWN = {"p", "h1", "h2", "h3", "h4", "strong", "em", "code", "pre", "ul", "ol", "li", "del", "br"}
+MARKDOWN = {"p", "blockquote", "h1", "h2", "h3", "h4", "strong", "em", "code", "pre", "ul", "ol", "li", "del", "br"}
 TABLE = {"table", "thead", "tbody", "tr", "th", "td"}
 VOID = {"br", "hr", "img", "input"}
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 
 from msgspec.structs import replace
 
-from bot.forges.protocol import Change, GitAccess, Home, Role, StatusState
+from bot.forges.protocol import (
+    Change,
+    Comparison,
+    GitAccess,
+    Home,
+    LastChange,
+    Membership,
+    Protection,
+    StatusState,
+    Visibility,
+)
 from bot.model.errors import GatewrightError
-from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, Repo
+from bot.model.event import AccountKind, Actor, Comment, ForgeKind, Issue, LabelEvent, Repo
 from bot.model.manners import Manners
+from bot.model.role import Role
 
 REPO = Repo(ForgeKind.GITHUB, "github.example", 5, "pay/core")
 ME = Actor(1, "gatewright", AccountKind.BOT)
@@ -18,6 +30,8 @@ MIRA = Actor(7, "mira")
 TOM = Actor(8, "tom")
 STRANGER = Actor(9, "stranger")
 OTHER_BOT = Actor(10, "renovate", AccountKind.BOT)
+LENA, OTTO = Actor(11, "lena"), Actor(12, "otto")
+PEOPLE = (MIRA, TOM, LENA, OTTO)  # who may write
 BASE = "b" * 40
 
 
@@ -25,9 +39,9 @@ class MemoryForge:
     """One repository; `failing` maps a method to the error it raises, `calls` counts what was asked."""
 
     def __init__(self) -> None:
-        self.roles = {MIRA.id: Role.WRITE, TOM.id: Role.WRITE, STRANGER.id: Role.READ, OTHER_BOT.id: Role.ADMIN}
+        self.roles = {who.id: Role.WRITE for who in PEOPLE} | {STRANGER.id: Role.READ, OTHER_BOT.id: Role.ADMIN}
         self.issues: dict[int, Issue] = {}
-        self.comments: dict[int, tuple[int, Comment]] = {}
+        self.talk: dict[int, tuple[int, Comment]] = {}
         self.reactions: list[tuple[int, str]] = []
         self.statuses: list[tuple[str, StatusState]] = []
         self.changes: dict[int, Change] = {}
@@ -35,6 +49,18 @@ class MemoryForge:
         self.heads: dict[str, str] = {"main": BASE}
         self.tokens: list[bool] = []
         self.unapproved: set[int] = set()  # accounts that took an approval back
+        self.people = {who.id: who for who in (ME, *PEOPLE, STRANGER, OTHER_BOT)}
+        self.labels: list[LabelEvent] = []
+        self.groups: dict[str, dict[int, int]] = {}  # group -> account -> member since
+        self.files: dict[str, bytes] = {}
+        self.file_by = 0
+        self.rewritten = False  # the default branch was force-pushed
+        self.trees: dict[str, str] = {}
+        self.visibility, self.owner = Visibility.PRIVATE, 77
+        self.protected = Protection(is_enforced=False, why="nothing is required")
+        self.merged: list[tuple[int, str]] = []
+        self.released: list[tuple[int, str, str]] = []
+        self.now_ms = lambda: time.time_ns() // 1_000_000
         self.failing: dict[str, GatewrightError] = {}
         self.calls: Counter[str] = Counter()
         self._last = 100
@@ -46,16 +72,18 @@ class MemoryForge:
             number, "Retry the payment client", body, TOM, labels or ("gatewright",), is_open=True, is_locked=False,
             updated_ms=1,
         )  # fmt: skip
+        self.labels = [LabelEvent("gatewright", TOM, self.now_ms() - 1_000, is_set=True)]
         return self.issues[number]
 
-    def says(self, who: Actor, body: str, number: int = 42) -> Comment:
-        made = Comment(self._next(), who, body, 1_000, 1_000)
-        self.comments[made.id] = (number, made)
+    def says(self, who: Actor, body: str, number: int = 42, *, ago_ms: int = 0) -> Comment:
+        now = self.now_ms() - ago_ms
+        made = Comment(self._next(), who, body, now, now)
+        self.talk[made.id] = (number, made)
         return made
 
     def edits(self, comment: Comment, body: str) -> None:
-        number, was = self.comments[comment.id]
-        self.comments[comment.id] = (number, replace(was, body=body, updated_ms=90_000))
+        number, was = self.talk[comment.id]
+        self.talk[comment.id] = (number, replace(was, body=body, updated_ms=was.updated_ms + 90_000))
 
     def pushes(self, branch: str, head: str) -> None:
         self.heads[branch] = head
@@ -63,7 +91,7 @@ class MemoryForge:
     # -- what is to be seen
 
     def said(self, mark: str) -> list[Comment]:
-        return [comment for _, comment in self.comments.values() if mark in comment.body]
+        return [comment for _, comment in self.talk.values() if mark in comment.body]
 
     # -- the protocol
 
@@ -78,7 +106,51 @@ class MemoryForge:
 
     async def home(self, repo: Repo) -> Home:
         self._asked("home")
-        return Home(repo, "main", "https://github.example/pay/core.git")
+        return Home(repo, "main", "https://github.example/pay/core.git", self.visibility, self.owner)
+
+    async def lookup(self, near: Repo, path: str) -> Repo | None:
+        self._asked("lookup")
+        return REPO if path == REPO.path else None
+
+    async def label_events(self, repo: Repo, number: int) -> tuple[LabelEvent, ...]:
+        self._asked("label_events")
+        return tuple(self.labels)
+
+    async def comments(self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False) -> tuple[Comment, ...]:
+        self._asked("comments")
+        found = (c for where, c in self.talk.values() if where == number and c.created_ms >= since_ms)
+        return tuple(sorted(found, key=lambda c: c.created_ms))
+
+    async def membership(self, repo: Repo, group: str, actor: Actor) -> Membership | None:
+        self._asked("membership")
+        members = self.groups.get(group, {})
+        return Membership(members[actor.id]) if actor.id in members else None
+
+    async def compare(self, repo: Repo, base: str, head: str) -> Comparison:
+        self._asked("compare")
+        return Comparison(not self.rewritten, ("pay/client.py",))
+
+    async def tree(self, repo: Repo, commit: str) -> str:
+        self._asked("tree")
+        return self.trees.get(commit, commit)
+
+    async def last_change(self, repo: Repo, path: str, ref: str) -> LastChange | None:
+        self._asked("last_change")
+        return LastChange("f" * 40, self.file_by) if path in self.files else None
+
+    async def protection(self, repo: Repo, branch: str, context: str) -> Protection:
+        self._asked("protection")
+        return self.protected
+
+    async def merge(self, repo: Repo, number: int, head: str) -> None:
+        self._asked("merge")
+        assert self.heads[self.changes[number].branch] == head
+        self.merged.append((number, head))
+        self.changes[number] = replace(self.changes[number], is_open=False, is_merged=True)
+
+    async def release_ci(self, repo: Repo, number: int, branch: str, commit: str) -> None:
+        self._asked("release_ci")
+        self.released.append((number, branch, commit))
 
     async def head(self, repo: Repo, branch: str) -> str:
         self._asked("head")
@@ -86,7 +158,7 @@ class MemoryForge:
 
     async def file(self, repo: Repo, path: str, commit: str) -> bytes | None:
         self._asked("file")
-        return None
+        return self.files.get(path)
 
     async def issue(self, repo: Repo, number: int) -> Issue | None:
         self._asked("issue")
@@ -96,9 +168,9 @@ class MemoryForge:
         self._asked("role")
         return self.roles.get(actor.id, Role.NONE)
 
-    async def account(self, actor: Actor) -> Actor:
+    async def account(self, repo: Repo, actor: Actor) -> Actor:
         self._asked("account")
-        return actor
+        return self.people.get(actor.id, actor)
 
     async def comment(self, repo: Repo, number: int, body: str, *, answering: int = 0, on_change: bool = False) -> int:
         self._asked("comment")
@@ -106,18 +178,18 @@ class MemoryForge:
 
     async def edit_comment(self, repo: Repo, number: int, comment: int, body: str) -> None:
         self._asked("edit_comment")
-        self.edits(self.comments[comment][1], body)
+        self.edits(self.talk[comment][1], body)
 
     async def get_comment(self, repo: Repo, number: int, comment: int) -> Comment | None:
         self._asked("get_comment")
-        held = self.comments.get(comment)
+        held = self.talk.get(comment)
         return held[1] if held else None
 
     async def find_comment(
         self, repo: Repo, number: int, marker: str, *, answering: int = 0, on_change: bool = False
     ) -> int | None:
         self._asked("find_comment")
-        found = (c.id for where, c in self.comments.values() if where == number and c.author == ME and marker in c.body)
+        found = (c.id for where, c in self.talk.values() if where == number and c.author == ME and marker in c.body)
         return next(found, None)
 
     async def react(self, repo: Repo, number: int, comment: int, reaction: str) -> None:
@@ -131,7 +203,7 @@ class MemoryForge:
     async def open_change(self, repo: Repo, *, branch: str, base: str, title: str, body: str, draft: bool) -> Change:
         self._asked("open_change")
         number = self._next()
-        self.changes[number] = Change(number, "", self.heads[branch], branch, True, False, draft)
+        self.changes[number] = Change(number, "", self.heads[branch], branch, True, False, draft, repo.id)
         self.bodies[number] = body
         return self.changes[number]
 

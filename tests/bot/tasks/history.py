@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec.structs import replace
+
 from bot.audit import kinds
 from bot.audit.chain import Draft, Link, extend, genesis
 from bot.audit.record import Record, Ref, Who, decode
+from bot.model.event import AccountKind
+from bot.model.policy import Policy
+from bot.model.role import Role
+from bot.model.ruling import Case, Vote
 from bot.model.task import Gate, Task
+from bot.policy.rules import judge
+from bot.tasks.ballot import parts
 from bot.tasks.binding import binding
 from bot.tasks.fold import fold
 
@@ -13,6 +23,8 @@ SHA = "a" * 64
 COMMIT = "b" * 40
 SERVICE = Who("inst:test", "service", "system")
 PERSON = Who("github:7", "approver", "human")
+HUMAN = AccountKind.HUMAN
+POLICY = Policy()
 AGENT = Who("agent:sonnet", "author", "agent")
 OPENED = kinds.TaskOpened(
     repo="github:github.example:5",
@@ -24,7 +36,7 @@ OPENED = kinds.TaskOpened(
     labeller=7,
     base_branch="main",
     base_commit=COMMIT,
-    policy_sha256=SHA,
+    policy_sha256=POLICY.sha256(),
     config_sha256=SHA,
     bot_version="0",
     instance="test",
@@ -76,10 +88,30 @@ class History:
         digest = digest or binding(self.task, Gate(gate), "test").digest()
         return self.add("approval.requested", kinds.ApprovalRequested(gate, digest, rev))
 
-    def approve(self, gate: str, rev: int = 1) -> History:
+    def vote(self, gate: str, rev: int = 1, person: int = 7) -> History:
         asked = self.task.asked(Gate(gate))
-        data = kinds.Approval(gate, asked.digest if asked else SHA, rev, "42:9", self.now, "write", "shown")
-        return self.add("approval", data, PERSON)
+        event = f"42:{900 + person}"
+        data = kinds.Approval(gate, asked.digest if asked else SHA, rev, event, self.now, "write", "shown")
+        return self.add("approval", data, Who(f"github:{person}", "approver", "human"))
+
+    def rule(self, gate: str, moment: str = "decision", **wrong: Any) -> History:
+        """Take a ruling as control would, on votes that all count unless `wrong` says otherwise."""
+        task, now = self.task, self.now
+        asked = task.asked(Gate(gate))
+        votes = tuple(
+            Vote(v.actor.id, v.event_id, v.digest, v.method, v.at_ms, HUMAN, Role.WRITE, Role.WRITE, is_unchanged=True)
+            for v in task.votes(Gate(gate))
+        )
+        case = Case(
+            Gate(gate), moment, now, binding(task, Gate(gate), "test").digest(), asked.digest if asked else "",
+            asked.at_ms if asked else 0, task.policy_sha256, votes, parts(task, Gate(gate)),
+        )  # fmt: skip
+        case = replace(case, **wrong)
+        ruling = judge(task.policy, case)
+        return self.add("ruling", kinds.RulingMade(case, ruling), outcome="ok" if ruling.passed else "denied")
+
+    def approve(self, gate: str, rev: int = 1) -> History:
+        return self.vote(gate, rev).rule(gate)
 
     def say(self, verb: str, *, accepted: bool = True, event: str = "42:9", **refs: str) -> History:
         data = kinds.Command(verb, event, self.now, accepted)

@@ -16,7 +16,7 @@ from bot.audit.blobs import Blobs
 from bot.audit.keys import InstanceKey
 from bot.audit.record import Record, decode
 from bot.keyring import instance_key, runner_key
-from bot.model.event import Actor, Comment, Event, EventKind
+from bot.model.event import Actor, Comment, Event, EventKind, LabelEvent
 from bot.model.task import Task
 from bot.settings import Settings
 from bot.tasks.book import Shelf
@@ -58,6 +58,7 @@ class Office:
         self.redis = Redis.from_url(url)
         self.queue = BlockingRedis.from_url(url)
         self.forge = MemoryForge()
+        self.repo = REPO
         self.log = Log()
         self.ahead_ms = 0
         self.runner: InstanceKey = runner_key(data, "gatewright")
@@ -70,7 +71,7 @@ class Office:
             blobs=Blobs(data / "blobs"),
             key=instance_key(data, "gatewright"),
             data=data,
-            forges={("github", REPO.host): self.forge},
+            forges={(kind, REPO.host): self.forge for kind in ("github", "gitlab")},
             clock=self.clock,
             log=self.log,
         )
@@ -87,9 +88,10 @@ class Office:
 
     def event(self, kind: EventKind, who: Actor = TOM, number: int = 42, **more: Any) -> Event:
         self._events += 1
-        return Event(kind, REPO, number, who, f"delivery-{self._events}", self.clock(), **more)
+        return Event(kind, self.repo, number, who, f"delivery-{self._events}", self.clock(), **more)
 
     def labelled(self, who: Actor = TOM, number: int = 42) -> Event:
+        self.forge.labels = [LabelEvent("gatewright", who, self.clock(), is_set=True)]
         return self.event(EventKind.LABELED, who, number, label="gatewright")
 
     async def opened(self) -> str:

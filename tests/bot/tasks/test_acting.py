@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
@@ -62,10 +63,11 @@ async def test_an_old_comment_that_names_the_digest_counts(office: Office):
     early = office.forge.says(MIRA, "placeholder")
     await office.drafts(task, "spec", SPEC)
     digest = (await office.desk.shelf.read(task)).asked(Gate.SPEC).digest
-    number, _ = office.forge.comments[early.id]
-    exact = type(early)(early.id, MIRA, f"/approve {digest}", 1_000, 1_000)
-    office.forge.comments[early.id] = (number, exact)
-    assert (await office.hears(task, office.commented(exact))).state is State.PLAN
+    number, _ = office.forge.talk[early.id]
+    exact = replace(early, body=f"/approve {digest}")
+    office.forge.talk[early.id] = (number, exact)
+    await office.hears(task, office.commented(exact))
+    assert (await office.converge(task)).state is State.PLAN
 
 
 async def test_what_was_not_shown_yet_cannot_be_approved(office: Office):
@@ -84,7 +86,8 @@ async def test_a_changed_profile_voids_what_was_asked(office: Office):
     await office.says(task, MIRA, "/approve")
     assert await code(office, task) == "GW-APPROVE-NOT-ASKED"
     await office.converge(task)
-    assert (await office.says(task, MIRA, "/approve")).state is State.PLAN
+    await office.says(task, MIRA, "/approve")
+    assert (await office.converge(task)).state is State.PLAN
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from bot.model.task import Artifact, Gate, Profile, Task
-from bot.settings import Policy
-from bot.tasks.binding import binding, policy_digest
+from bot.model.task import Artifact, Gate, Profile, Scope, Task
+from bot.tasks.binding import binding, revision
 from tests.bot.tasks.history import History
 
 
@@ -32,8 +31,9 @@ def test_a_digest_is_the_same_for_the_same_things(task: Task):
         lambda t: replace(t, spec=replace(t.spec, sha256="f" * 64)),
         lambda t: replace(t, spec=replace(t.spec, rev=2)),
         lambda t: replace(t, profile=Profile(coding="opus")),
-        lambda t: with_origin(t, base_commit="d" * 40),
-        lambda t: with_origin(t, policy_sha256="e" * 64),
+        lambda t: replace(t, base_commit="d" * 40),
+        lambda t: replace(t, policy_sha256="e" * 64),
+        lambda t: replace(t, issue_sha256="e" * 64),
         lambda t: with_origin(t, issue=43),
         lambda t: with_origin(t, task="42-other1"),
         lambda t: with_origin(t, repo=replace(t.origin.repo, id=6)),
@@ -45,7 +45,7 @@ def test_whatever_an_approval_binds_changes_the_digest(task: Task, change):
 
 
 def test_gates_and_instances_have_digests_of_their_own(task: Task):
-    assert len({digest(task, gate) for gate in Gate} | {digest(task, instance="other")}) == 4
+    assert len({digest(task, gate) for gate in Gate} | {digest(task, instance="other")}) == 5
 
 
 def test_a_rename_of_the_repository_changes_nothing(task: Task):
@@ -57,16 +57,22 @@ def test_the_change_gate_binds_commit_source_and_plan(task: Task):
     plan = task.plan
     assert isinstance(plan, Artifact)
     changed = [
-        replace(task, head="d" * 40), replace(task, source_sha256="d" * 64), replace(task, generation=2),
+        replace(task, bound_head="d" * 40), replace(task, source_sha256="d" * 64), replace(task, generation=2),
         replace(task, plan=replace(plan, sha256="d" * 64)),
     ]  # fmt: skip
     assert len({digest(each, at) for each in (task, *changed)}) == 5
 
 
 def test_spec_and_plan_do_not_bind_a_commit_of_the_work(task: Task):
-    assert digest(replace(task, head="d" * 40), Gate.PLAN) == digest(task, Gate.PLAN)
+    assert digest(replace(task, bound_head="d" * 40), Gate.PLAN) == digest(task, Gate.PLAN)
 
 
-def test_a_policy_is_known_by_its_digest():
-    assert policy_digest(Policy()) == policy_digest(Policy())
-    assert policy_digest(Policy(gate_days=1)) != policy_digest(Policy())
+def test_another_commit_with_the_same_files_is_the_same_change(task: Task):
+    assert digest(replace(task, head="d" * 40), Gate.CHANGE) == digest(task, Gate.CHANGE)
+
+
+def test_scope_findings_are_bound_by_their_digest(task: Task):
+    found = replace(task, scope=Scope("1" * 64, "2" * 40, "3" * 64, 1, ""), scopes=1)
+    other = replace(found, scope=replace(found.scope, sha256="4" * 64))
+    assert digest(found, Gate.SCOPE) != digest(other, Gate.SCOPE)
+    assert revision(found, Gate.SCOPE) == 1

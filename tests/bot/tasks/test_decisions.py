@@ -50,7 +50,7 @@ def test_pause_is_a_flag_beside_the_state():
 
 def test_an_approval_where_nothing_is_asked_breaks_the_journal():
     history = History().start("spec")
-    history.approve("spec")
+    history.vote("spec")
     with pytest.raises(Refused):
         _ = history.task
 

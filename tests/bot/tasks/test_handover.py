@@ -7,6 +7,7 @@ from bot.audit.keys import BoxError, InstanceKey, Opener
 from bot.forges.protocol import GitAccess
 from bot.model.access import Ask, context, message
 from bot.model.errors import GatewrightError, Unavailable
+from bot.model.policy import Policy
 from bot.tasks import handover
 from bot.tasks.handover import hand_over
 from tests.bot.tasks.office import Office
@@ -22,8 +23,9 @@ class Asker:
 
     async def ask(self, *, write: bool = False, key: InstanceKey | None = None, signed: str = "", **more) -> None:
         public = self.opener.public.hex()
-        said = message(signed or self.knock, public, write=more.get("said", write))
-        ask = Ask(public, write, (key or self.office.runner).sign(said).hex())
+        policy = more.get("policy", self.office.desk.settings.policy.sha256())
+        said = message(signed or self.knock, public, write=more.get("said", write), policy=more.get("told", policy))
+        ask = Ask(public, write, policy, (key or self.office.runner).sign(said).hex())
         await self.office.redis.set(f"gw:{self.knock}:ask", msgspec.json.encode(ask))
 
     async def answered(self) -> bool:
@@ -110,6 +112,18 @@ async def test_2_a_signature_of_another_request_is_refused(office: Office):
 async def test_2_a_signature_for_reading_does_not_open_for_writing(office: Office):
     asker = Asker(office, await office.opened())
     await asker.ask(write=True, said=False)
+    await refused(office, asker, "access.forged")
+
+
+async def test_2_a_worker_that_goes_by_other_rules_is_refused(office: Office):
+    asker = Asker(office, await office.opened())
+    await asker.ask(policy=Policy(min_role="admin").sha256())
+    await refused(office, asker, "access.policy")
+
+
+async def test_2_the_rules_a_worker_names_are_signed(office: Office):
+    asker = Asker(office, await office.opened())
+    await asker.ask(told=Policy(min_role="admin").sha256())
     await refused(office, asker, "access.forged")
 
 

@@ -106,11 +106,14 @@ async def test_a_push_over_an_approved_change_takes_the_approval_back(office: Of
     task = await office.at_change_gate()
     number = (await office.desk.shelf.read(task)).pull.number
     await office.says(task, MIRA, "/approve", number, on_change=True)
+    assert (await office.converge(task)).let_pass(Gate.CHANGE)
     pushed = office.event(EventKind.CHANGE_PUSHED, STRANGER, number, on_change=True)
     assert (await office.hears(task, pushed)).approval(Gate.CHANGE), "the head is what was judged"
     office.forge.pushes(office.forge.changes[number].branch, commit("somebody's"))
     now = await office.hears(task, office.event(EventKind.CHANGE_PUSHED, STRANGER, number, on_change=True))
-    assert (now.state, now.approval(Gate.CHANGE), now.withdrawn) == (State.CHANGE_REVIEW, None, 1)
+    assert (now.state, now.approval(Gate.CHANGE)) == (State.QA, None), "QA judges a person's commit too"
+    assert [(void.gate, void.reason) for void in now.voids] == [(Gate.CHANGE, "pushed")]
+    assert now.committers == (STRANGER.id,)
 
 
 async def test_a_change_that_is_not_ours_means_nothing(office: Office):

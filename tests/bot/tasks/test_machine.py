@@ -25,7 +25,7 @@ def test_coding_cannot_begin_without_both_approvals():
     into_coding = {(state, signal) for (state, signal), target in TABLE.items() if target is State.CODING}
     assert into_coding == {(State.PLAN_REVIEW, Signal.APPROVED)}
     into_plan = {state for (state, signal), target in TABLE.items() if target is State.PLAN}
-    assert into_plan <= {State.SPEC_REVIEW, State.PLAN_REVIEW, State.BLOCKED}
+    assert into_plan <= {State.SPEC_REVIEW, State.PLAN_REVIEW, State.SCOPE_REVIEW, State.BLOCKED}
 
 
 def test_a_change_is_offered_only_after_qa():

@@ -5,7 +5,7 @@ from bot.model.task import Gate, State, Step
 from bot.tasks.needs import DAY_MS, Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write, needs
 from tests.bot.tasks.history import COMMIT, SHA, History
 
-RULES = Rules(qa_rounds=2, gate_days=14, instance="test")
+RULES = Rules(qa_rounds=2, instance="test")
 
 
 def wanted(history: History, now: int | None = None) -> list:
@@ -86,8 +86,8 @@ def test_the_status_of_a_change_follows_its_approval():
     history = History().at_change_review().ask("change")
     pending = {key for key in keys(history) if key.startswith("status")}
     history.approve("change")
-    assert pending == {"status:2"}
-    assert {key for key in keys(history) if key.startswith("status")} == {"status:3"}
+    assert pending == {"status:1"}
+    assert {key for key in keys(history) if key.startswith("status")} == {"status:2"}
 
 
 def test_used_up_rounds_open_a_draft_before_the_block_is_explained():

@@ -21,7 +21,7 @@ async def test_a_label_opens_a_task_with_what_was_asked_of_whom_and_where(office
     task = await open_task(office.desk, office.index, office.labelled(MIRA))
     assert TASK_ID.match(task)
     records = await office.records(task)
-    assert [r.kind for r in records] == ["task.opened", "issue.snapshot", "profile.set"]
+    assert [r.kind for r in records] == ["task.opened", "issue.snapshot", "policy.changed", "profile.set"]
     opened = data_of(records[0])
     assert isinstance(opened, kinds.TaskOpened)
     assert (opened.issue, opened.labeller, opened.base_commit, opened.path) == (42, MIRA.id, BASE, "pay/core")
@@ -62,7 +62,7 @@ async def test_a_label_that_is_told_twice_opens_one_task(office: Office, twin: O
     office.forge.opens()
     opened = await asyncio.gather(*(open_task(one.desk, one.index, one.labelled()) for one in (office, twin) * 3))
     assert len({*opened}) == 1
-    assert len(await office.records(opened[0])) == 3
+    assert len(await office.records(opened[0])) == 4
 
 
 async def test_a_forge_that_fails_on_the_way_leaves_nothing_behind(office: Office):

@@ -47,6 +47,23 @@ async def test_a_queue_has_the_name_that_the_settings_give(blocking: Redis):
     assert Queue("large", connection=blocking).job_ids == [f"{TASK}-1"]
 
 
+async def test_a_teams_queue_is_served_by_its_own_workers_alone(blocking: Redis):
+    jobs = Jobs(blocking)
+    assert await jobs.ensure(TASK, 1, 60.0, "runner.secure-zone")
+    assert not await jobs.ensure(TASK, 1, 60.0), "an attempt is one job, in whatever queue it waits"
+    assert not await jobs.ensure(TASK, 1, 60.0, "elsewhere")
+    assert await jobs.status(TASK, 1) == "waiting"
+    common = SimpleWorker(["default", "elsewhere"], connection=blocking, serializer=JSONSerializer)
+    common.work(burst=True, logging_level="CRITICAL")
+    assert await jobs.status(TASK, 1) == "waiting"
+    queued = job(blocking)
+    queued.func_name = "builtins.max"
+    queued.save()
+    secure = SimpleWorker(["runner.secure-zone"], connection=blocking, serializer=JSONSerializer)
+    secure.work(burst=True, logging_level="CRITICAL")
+    assert await jobs.status(TASK, 1) == "ended"
+
+
 async def test_a_job_is_waiting_then_started_then_ended(blocking: Redis):
     jobs = Jobs(blocking)
     assert await jobs.status(TASK, 1) == "ended"  # nobody ever queued it

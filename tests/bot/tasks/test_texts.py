@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from bot.model.errors import GatewrightError
 from bot.model.manners import Manners
 from bot.model.task import Gate
+from bot.reports.views import Approvers
 from bot.reports.words import Words
 from bot.tasks.texts import Texts
 from tests.bot.tasks.forge import MIRA
@@ -21,7 +22,7 @@ async def test_a_gate_shows_the_draft_in_force_with_its_own_digest(office: Offic
     await office.says(task, MIRA, "/revise mention 429")
     await office.converge(task)
     now = await office.drafts(task, "spec", SPEC.replace("A circuit breaker", "A fuse"))
-    body = texts(office).gate(now, Gate.SPEC)
+    body = texts(office).gate(now, Gate.SPEC, Approvers())
     assert now.asked(Gate.SPEC).digest[:12] in body
     assert "A fuse" in body
 
@@ -29,7 +30,7 @@ async def test_a_gate_shows_the_draft_in_force_with_its_own_digest(office: Offic
 async def test_what_nobody_was_asked_about_is_not_shown(office: Office):
     now = await office.desk.shelf.read(await office.opened())
     with pytest.raises(GatewrightError, match="no spec to show"):
-        texts(office).gate(now, Gate.SPEC)
+        texts(office).gate(now, Gate.SPEC, Approvers())
 
 
 async def test_a_change_is_described_by_its_spec_and_not_without_one(office: Office):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from bot.model.errors import GatewrightError, Superseded, Unavailable
 from bot.model.event import EventKind
@@ -178,9 +179,7 @@ async def test_a_progress_comment_that_cannot_be_edited_holds_up_nothing(office:
 async def test_a_replaced_change_is_closed_with_the_next_generation(office: Office):
     task = await office.at_change_gate()
     [first] = office.forge.changes
-    office.forge.issues[42] = type(office.forge.issues[42])(
-        42, "t", "b", TOM, ("gatewright",), is_open=True, is_locked=True, updated_ms=1
-    )
+    office.forge.issues[42] = replace(office.forge.issues[42], is_locked=True)
     await office.hears(task, office.event(EventKind.ISSUE_AWAY))
     await office.says(task, MIRA, "/revise start over", first, on_change=True)
     now = await office.converge(task)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis as client
 
+from bot.model.policy import Policy
 from bot.network import CA_NAMES, DIRECT_NAMES, PROXY_NAMES
 from bot.settings import GitHub, GitLab, Network, ProfileTable, ProviderTable, Redis, Server, Settings
 from bot.terminal.checks import Place, Verdict
@@ -119,9 +120,28 @@ def test_a_weak_role_fails_and_what_could_not_be_seen_warns(tmp_path, forge):
     project = forge.project()
     _, token = forge.access_token(project, "reporter")
     table = forge.table(token=token.value, webhook_tokens=("t",))
-    _, role, hooks = gitlab(Place(Settings(gitlab=table), None, tmp_path, project=project.full_path))
-    assert (role.verdict, hooks.verdict) == (Verdict.FAIL, Verdict.WARN)
+    _, role, *unseen = gitlab(Place(Settings(gitlab=table), None, tmp_path, project=project.full_path))
+    assert role.verdict is Verdict.FAIL
     assert "Developer" in role.fix
+    assert [each.words for each in unseen] == ["webhooks were not checked", "CI variables were not checked"]
+    assert {each.verdict for each in unseen} == {Verdict.WARN}
+
+
+def test_what_goes_around_the_gates_is_warned_of(tmp_path, forge):
+    project = forge.project()
+    _, token = forge.access_token(project, "maintainer")
+    forge.do(lambda: project.variables.update(DEPLOY_KEY=False))
+    settings = Settings(
+        gitlab=forge.table(token=token.value, webhook_tokens=("t",)), policy=Policy(target_branch="enforced")
+    )
+    found = list(gitlab(Place(settings, None, tmp_path, project=project.full_path)))
+    held, variables = (next(f for f in found if words in f.words) for words in ("held to the gate", "CI variable(s)"))
+    assert held.words == "merges into main are not held to the gate"
+    assert "any developer can set a commit status" in held.why
+    assert {held.verdict, variables.verdict} == {Verdict.WARN}
+    advisory = Settings(gitlab=settings.gitlab, policy=Policy(ci="hold"))
+    words = [each.words for each in gitlab(Place(advisory, None, tmp_path, project=project.full_path))]
+    assert not any("held to the gate" in each or "CI variable" in each for each in words)
 
 
 def test_gitlab_that_is_away_fails_with_what_to_check(tmp_path):

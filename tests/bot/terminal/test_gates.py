@@ -18,8 +18,9 @@ ORIGIN = Origin("0-abcdef", Repo(ForgeKind.LOCAL, "localhost", 1, "/x"), 1, YOU,
 
 
 def task(gate: Gate = Gate.SPEC) -> Task:
-    state = {Gate.SPEC: State.SPEC_REVIEW, Gate.PLAN: State.PLAN_REVIEW, Gate.CHANGE: State.CHANGE_REVIEW}[gate]
-    return Task(ORIGIN, state, Profile(), 1, 0, 0, requested=(Request(gate, 1, DIGEST, 0),))
+    state = {Gate.SPEC: State.SPEC_REVIEW, Gate.PLAN: State.PLAN_REVIEW, Gate.CHANGE: State.CHANGE_REVIEW}
+    state |= {Gate.SCOPE: State.SCOPE_REVIEW}
+    return Task(ORIGIN, state[gate], Profile(), 1, 0, 0, requested=(Request(gate, 1, DIGEST, 0),))
 
 
 class Answers:
@@ -65,6 +66,10 @@ async def test_nothing_else_approves_and_the_question_comes_again(word):
         (Gate.SPEC, ("r", "a 429 is no attempt"), "/revise a 429 is no attempt"),
         (Gate.PLAN, ("revise", " spec: shorter "), "/revise spec: shorter"),
         (Gate.CHANGE, ("f", "the log shows the token"), "/fix the log shows the token"),
+        (Gate.SCOPE, ("a",), "/approve scope 9f3c21ab77e0"),
+        (Gate.SCOPE, ("f", "leave the lock file alone"), "/fix leave the lock file alone"),
+        (Gate.SCOPE, ("revise plan", "in two steps"), "/revise in two steps"),
+        (Gate.SCOPE, ("j", "not that"), "/reject not that"),
         (Gate.PLAN, ("j", ""), "/reject"),
         (Gate.CHANGE, ("reject", "we go another way"), "/reject we go another way"),
     ],
@@ -86,10 +91,19 @@ async def test_the_change_is_viewed_as_a_diff():
     assert keys.shown == [("the text\n", "diff")]
 
 
-@pytest.mark.parametrize(("gate", "letter"), [(Gate.SPEC, "r"), (Gate.PLAN, "e"), (Gate.CHANGE, "f")])
+async def test_findings_are_read_and_cannot_be_edited():
+    answer, keys = await said("v", "e", gate=Gate.SCOPE)
+    assert answer is None
+    assert keys.shown == [("the text\n", "markdown")]
+    assert len(keys.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("gate", "letter"), [(Gate.SCOPE, "f"), (Gate.SPEC, "r"), (Gate.PLAN, "e"), (Gate.CHANGE, "f")]
+)
 async def test_with_recordings_only_what_they_can_follow_is_offered(gate, letter):
     answer, keys = await said(letter, "a", gate=gate, is_recorded=True)
-    assert answer == "/approve 9f3c21ab77e0"
+    assert answer == f"/approve {'scope ' if gate is Gate.SCOPE else ''}9f3c21ab77e0"
     assert not any(word in keys.asked[0] for word in ("(r)evise", "(e)dit", "(f)ix"))
     assert "one course only" in keys.told[0]
 

@@ -26,7 +26,9 @@ async def test_tasks_are_listed_and_shown(machine, repo, model):
 
 def test_no_tasks_are_no_error(machine):
     assert "No tasks yet." in machine.run("tasks", "list").out
-    assert json.loads(machine.run("tasks", "list", "--json").out) == {"schema": "gatewright/tasks/v1", "tasks": []}
+    assert json.loads(machine.run("tasks", "list", "--json").out) == {
+        "schema": "gatewright/tasks/v1", "tasks": [], "brakes": [],
+    }  # fmt: skip
     unknown = machine.run("tasks", "show", "0-abcdef", "--json")
     assert (unknown.code, json.loads(unknown.out)["error"]["code"]) == (1, "GW-TASK-UNKNOWN")
     assert not list(machine.home.rglob("*")), "looking makes nothing"

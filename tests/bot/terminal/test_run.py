@@ -6,8 +6,10 @@ import json
 import re
 
 import pytest
+from redis import Redis
 
 from tests.bot.terminal.machine import WISH, call, git, snapshot, waiting
+from tests.bot.terminal.test_brakes import begin
 from tests.flow.answers import chat_steps, sample_files
 
 
@@ -80,6 +82,37 @@ async def test_a_revision_can_be_asked_for_without_a_terminal(machine, repo, mod
     assert ended.code == 3, ended.err
     assert waiting(ended)[1] != first
     assert "a 429 is no attempt" in json.dumps(model.requests[-1].body)
+
+
+async def test_a_brake_holds_a_local_task_until_it_is_resumed(machine, repo, model):
+    model.script.extend(chat_steps("spec:0", "planning:0"))
+    task, digest = waiting(await call(machine, "run", "--repo", str(repo), WISH))
+    asked = len(model.requests)
+    paused = await call(machine, "pause", task, "--reason", "not today")
+    assert paused.code == 0, paused.err
+    assert "not today" in (await call(machine, "tasks", "list")).out
+    held = await call(machine, "tasks", "approve", task, digest)
+    assert held.code == 3, held.err
+    assert "nothing new is started: it is paused, by the operator" in held.err
+    assert f"gatewright tasks resume {task}" in held.err
+    assert len(model.requests) == asked
+    going_on = await call(machine, "tasks", "resume", task)
+    assert "the plan waits for approval" in going_on.err, going_on.err
+    assert "No brake is pulled" in (await call(machine, "brakes")).out
+
+
+@pytest.mark.parametrize("verb", [("approve", "0" * 12), ("say", "fix it"), ("retry",), ("cancel",), ("resume",)])
+def test_nobody_decides_about_a_task_of_a_forge_on_the_command_line(machine, redis_url, verb):
+    machine.settings(server={"data_dir": str(machine.folder / "state")}, redis={"url": redis_url})
+    with Redis.from_url(redis_url) as server:
+        begin(server, "42-k7f3qd", "github.example", 5)
+        before = server.lrange("gw:journal:42-k7f3qd", 0, -1)
+        ended = machine.run("tasks", verb[0], "42-k7f3qd", *verb[1:])
+        assert ended.code == 1
+        assert ended.err.startswith("error[GW-LOCAL-ONLY]: 42-k7f3qd is a task of a forge"), ended.err
+        assert "answer in its issue" in ended.err
+        assert server.lrange("gw:journal:42-k7f3qd", 0, -1) == before
+        assert server.xlen("gw:inbox") == 0
 
 
 async def test_a_task_can_be_cancelled_and_says_so(machine, repo, model):

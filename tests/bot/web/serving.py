@@ -17,7 +17,7 @@ import uvicorn
 
 from bot.app import configure, create_app
 from bot.inbox import INBOX, Delivery
-from bot.settings import GitHub, GitLab, Redis, Server, Settings
+from bot.settings import GitHub, GitLab, Project, Redis, Server, Settings
 from bot.web.body import Limits
 
 SECRET = "hush-hush-a-webhook-secret"
@@ -67,6 +67,7 @@ def serving(
     *,
     secrets: tuple[str, ...] = (SECRET,),
     gitlab: GitLab = GitLab(),  # noqa: B008 - frozen
+    projects: dict[str, Project] | None = None,
     limits: Limits | None = None,
     inbox_max: int = 10_000,
 ) -> Iterator[Site]:
@@ -76,6 +77,7 @@ def serving(
         redis=Redis(url=redis_url, inbox_max=inbox_max),
         github=GitHub(webhook_secrets=secrets),
         gitlab=gitlab,
+        projects=projects or {},
     )
     server = uvicorn.Server(configure(create_app(settings, limits=limits), settings))
     thread = threading.Thread(target=server.run, daemon=True)

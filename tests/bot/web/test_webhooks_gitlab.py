@@ -16,6 +16,7 @@ from bot.embedded import EmbeddedRedis
 from bot.forges.gitlab_events import Ignored, acts_on, look, parse
 from bot.inbox import Delivery
 from bot.model.errors import GatewrightError
+from bot.model.event import EventKind
 from bot.settings import GitLab
 from bot.web.body import Limits
 from tests.bot.web import hostile_gitlab as hostile
@@ -75,7 +76,9 @@ def test_hostile_delivery_gets_its_answer_and_its_effect(
     if (
         effect.startswith(NOTHING) and case["id"] != "H073"
     ):  # H073 is a comment; that no command is in it, grammar holds
-        assert [events(delivery) for delivery in stored if events(delivery)] == []
+        # That an issue or a note was edited makes us look again and does nothing itself; of notes in nobody's name.
+        told = [event for delivery in stored for event in events(delivery)]
+        assert [e for e in told if e.kind is not EventKind.ISSUE_EDITED or (e.comment and e.actor.id)] == []
     if effect == "one job":
         assert [a.json["status"] for a in answers] == ["accepted", "duplicate"]
     if effect.startswith("both are seen"):

@@ -40,6 +40,7 @@ async def test_the_evidence_is_committed_on_top_of_the_work_and_pushed(stage: St
 async def test_agents_never_see_the_evidence_of_earlier_rounds(stage: Stage) -> None:
     head = await coded(stage)
     published = await stage.perform(stage.order(Step.PUBLISH, head=head))
+    stage.take_in(published)
     look = [{"calls": [{"tool": "run", "arguments": {"command": "find . -path '*tasks*'; echo end"}}]}]
     stage.record(qa_fixer=[[*look, {"text": "no"}], [{"text": "no"}]])
     order = stage.order(Step.QA_FIXER, head=published.end["data"]["commit"])

@@ -8,6 +8,7 @@ import pytest
 
 from bot.model.evidence import Met, QaReport
 from bot.model.task import Step
+from runners.phases.protocol import prompt
 from tests.runners.stage import CODED, FILES, SUBTRACT, SUBTRACT_TEST, Stage, judged, raised, text, write
 
 
@@ -64,16 +65,18 @@ async def test_a_criterion_without_a_finding_is_unclear_and_not_passed(stage: St
 
 
 async def test_the_checks_are_those_of_the_base_commit(stage: Stage) -> None:
-    head = await coded(stage, write(".gatewright.toml", '[checks]\nunit = "true"\n'), CODED[1])
+    stage.record(coding=[write(".gatewright.toml", '[checks]\nunit = "true"\n'), CODED[1]])
+    coding = await stage.perform(stage.order(Step.CODING))
     stage.record(qa=[judged("met", "met")])
-    reports = await stage.perform(stage.order(Step.QA, head=head))
+    order = stage.order(Step.QA, head=coding.end["data"]["commit"], scope_approved=coding.scope())
+    reports = await stage.perform(order)
     assert reports.data("test.run")["exit"] == 1
     report = msgspec.json.decode(reports.blob("qa.verdict", "report"), type=QaReport)
     assert report.checks[0].command == "python3 -m unittest"
 
 
 async def test_a_repository_without_checks_does_not_pass_unless_it_says_so(bare_stage: Stage) -> None:
-    head = await coded(bare_stage, write("calc.py", FILES["calc.py"] + SUBTRACT), write("notes.md", "Checked.\n"))
+    head = await coded(bare_stage, write("calc.py", FILES["calc.py"] + SUBTRACT), write("tests/test_calc.py", "\n"))
     bare_stage.record(qa=[judged("met", "met")])
     reports = await bare_stage.perform(bare_stage.order(Step.QA, head=head))
     report = msgspec.json.decode(reports.blob("qa.verdict", "report"), type=QaReport)
@@ -104,3 +107,9 @@ async def test_an_answer_that_names_no_known_criterion_is_no_verdict(stage: Stag
     reports = await stage.perform(stage.order(Step.QA, head=head))
     assert reports.end["outcome"] == "fail"
     assert not reports.of("qa.verdict")
+
+
+def test_characters_that_nobody_sees_are_spelled_out_in_the_diff() -> None:
+    asked = prompt("qa.md", spec="x\u200b", runs=(), diff="+ a = 1  # \u202e\u200b\r\n")
+    assert "+ a = 1  # <U+202E><U+200B>\n" in asked
+    assert "\u200b" not in asked

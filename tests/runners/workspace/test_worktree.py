@@ -235,6 +235,38 @@ async def test_a_hook_of_the_forge_that_says_no_is_a_rejection_with_its_reason(w
     assert "hook declined" in caught.value.why
 
 
+def _noting_options(source) -> None:
+    hook = source.path / ".git/hooks/post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\necho "${GIT_PUSH_OPTION_COUNT:-0}:$GIT_PUSH_OPTION_0" > options\n')
+    hook.chmod(0o755)
+
+
+@pytest.mark.parametrize(("takes", "seen"), [("true", "1:ci.skip"), ("false", "0:")])
+async def test_push_options_reach_a_forge_that_takes_them_and_stop_no_push_to_another(worktree, source, takes, seen):
+    source.git(f"config receive.advertisePushOptions {takes}")
+    _noting_options(source)
+    (worktree.path / "one").write_text("1")
+    made = await worktree.commit("one")
+    ref = "refs/heads/gatewright/1-aaaaaa"
+    await worktree.push(str(source.path), None, f"{made.commit}:{ref}", "ci.skip")
+    assert source.git(f"rev-parse {ref}") == made.commit
+    assert (source.path / ".git/options").read_text().strip() == seen
+
+
+async def test_a_push_that_fails_for_another_reason_is_not_tried_without_options(worktree, source):
+    source.git("config receive.advertisePushOptions true")
+    hook = source.path / ".git/hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho tried >> tries\nexit 1\n")
+    hook.chmod(0o755)
+    (worktree.path / "one").write_text("1")
+    made = await worktree.commit("one")
+    with pytest.raises(GitError, match="GW-GIT-REJECTED"):
+        await worktree.push(str(source.path), None, f"{made.commit}:refs/heads/x", "ci.skip")
+    assert (source.path / ".git/tries").read_text() == "tried\n"
+
+
 @pytest.mark.parametrize(
     "refspec", ["+HEAD:refs/heads/x", ":refs/heads/main", "HEAD", "a" * 40 + ":main", "a" * 40 + ":refs/heads/*"]
 )

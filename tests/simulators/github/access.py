@@ -17,6 +17,8 @@ LEVELS: Final = ("none", "read", "write", "admin")
 ROLE_FOR: Final = {
     "issues:write": "read",
     "pull_requests:write": "read",
+    "administration:read": "admin",
+    "administration:write": "admin",
     "metadata:read": "read",
     "metadata:push": "write",
 }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from datetime import timedelta
 from typing import Final
 
 from tests.simulators.github.access import Refusal
 from tests.simulators.github.hooks import Courier, Delivery
 from tests.simulators.github.hosting import ZERO, Hosting
+from tests.simulators.github.rights import Entry
 from tests.simulators.github.shapes import REACTIONS, Shapes
 from tests.simulators.github.shapes_accounts import Json
 from tests.simulators.github.world import Comment, Issue, Label, Pull, Reaction, Repository, Review, User, World
 
+PAUSE: Final = timedelta(seconds=10)  # between opening an issue and a person's next act; templates need none
 LONGEST_BODY: Final = 65_536
 REVIEW_STATES: Final = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
@@ -27,6 +31,8 @@ class Actions:
     def open_issue(self, repo: Repository, by: User, title: str, body: str | None, labels: list[str]) -> Issue:
         """Open an issue; labels given with it are announced like those added later."""
         issue = self._new_issue(repo, by, title, body)
+        if not labels:
+            issue.created -= PAUSE
         self._tell_issue(repo, issue, by, "opened")
         self.label(repo, issue, by, labels)
         return issue
@@ -41,13 +47,16 @@ class Actions:
         repo.issues[number] = issue
         return issue
 
-    def label(self, repo: Repository, issue: Issue, by: User, names: list[str]) -> list[Delivery]:
+    def label(
+        self, repo: Repository, issue: Issue, by: User, names: list[str], *, via_app: bool = False
+    ) -> list[Delivery]:
         """Put labels on; unknown ones are made, as the API does."""
         sent = []
         for name in names:
             label = repo.label(name) or self.new_label(repo, name)
             if label not in issue.labels:
                 issue.labels.append(label)
+                self._note(issue, by, "labeled", label.name, via_app=via_app)
                 sent += self._tell_label(repo, issue, by, "labeled", label)
         return sent
 
@@ -63,7 +72,12 @@ class Actions:
         if label is None:
             raise Refusal(404, "Label does not exist")
         issue.labels.remove(label)
+        self._note(issue, by, "unlabeled", label.name)
         return self._tell_label(repo, issue, by, "unlabeled", label)
+
+    def _note(self, issue: Issue, by: User, event: str, label: str = "", *, via_app: bool = False) -> None:
+        via_app = via_app or by is self._world.app_bot
+        issue.history.append(Entry(self._world.next_id(), event, by, self._world.now(), label, via_app))
 
     def _tell_label(self, repo: Repository, issue: Issue, by: User, action: str, label: Label) -> list[Delivery]:
         return self._tell_issue(repo, issue, by, action, label=self._shapes.label(repo, label))
@@ -100,7 +114,12 @@ class Actions:
     def transfer(self, repo: Repository, issue: Issue, by: User, to: Repository) -> list[Delivery]:
         """Move an issue to another repository, where it gets another number."""
         moved = self._new_issue(to, by, issue.title, issue.body)
+        moved.created, moved.user, moved.history = issue.created, issue.user, issue.history
+        moved.labels = [label for old in issue.labels if (label := to.label(old.name))]
+        self._note(moved, by, "transferred")
         moved.comments, issue.comments = issue.comments, []
+        for comment in moved.comments:
+            comment.issue = moved
         repo.gone[issue.number] = (to, moved.number)
         del repo.issues[issue.number]
         changes = {"new_issue": self._shapes.issue(to, moved), "new_repository": self._shapes.repository(to)}
@@ -142,18 +161,28 @@ class Actions:
         return reactions[-1], True
 
     def open_pull(  # noqa: PLR0917 - a pull request has this many parts
-        self, repo: Repository, by: User, title: str, body: str | None, head: str, base: str, draft: bool
+        self,
+        repo: Repository,
+        by: User,
+        title: str,
+        body: str | None,
+        head: str,
+        base: str,
+        draft: bool,
+        fork: Repository | None = None,
     ) -> Issue:
-        """Open a pull request between two branches of the repository."""
+        """Open a pull request between two branches of the repository, or from one of a fork."""
         branch = head.rpartition(":")[2]
-        sha, base_sha = self._hosting.branch(repo, branch), self._hosting.branch(repo, base)
+        sha = self._hosting.fetch(repo, fork, branch) if fork else self._hosting.branch(repo, branch)
+        base_sha = self._hosting.branch(repo, base)
         if sha is None or base_sha is None:
             raise invalid("PullRequest", "base" if sha else "head", "invalid", code="invalid")
         if self._hosting.is_ancestor(repo, sha, base_sha):
             raise invalid("PullRequest", "head", f"No commits between {base} and {branch}")
-        if any(i.pull and i.pull.head == branch and i.state == "open" for i in repo.issues.values()):
+        same = [issue.pull for issue in repo.issues.values() if issue.pull and issue.state == "open"]
+        if any(pull.head == branch and pull.fork is fork for pull in same):
             raise invalid("PullRequest", "head", f"A pull request already exists for {repo.owner.login}:{branch}.")
-        issue = self._new_issue(repo, by, title, body, Pull(branch, base, sha, base_sha, draft))
+        issue = self._new_issue(repo, by, title, body, Pull(branch, base, sha, base_sha, draft, fork=fork))
         self._hosting.set_ref(repo, f"refs/pull/{issue.number}/head", sha)
         self._tell_pull(repo, issue, by, "opened")
         return issue
@@ -165,11 +194,20 @@ class Actions:
             raise Refusal(405, "Pull Request is not mergeable")
         before = self._hosting.refs(repo)
         message = f"Merge pull request #{issue.number} from {repo.owner.login}/{pull.head}\n\n{issue.title}"
-        pull.merge_sha = self._hosting.merge(repo, pull.base, pull.head, message)
+        try:
+            pull.merge_sha = self._hosting.merge(repo, pull.base, pull.sha, message)
+        except subprocess.CalledProcessError as error:
+            raise Refusal(405, "Pull Request is not mergeable") from error
         pull.merged, pull.merged_by = self._world.now(), by
         issue.state, issue.closed = "closed", pull.merged
         sent = self._tell_pull(repo, issue, by, "closed")
         return sent + self.pushed(repo, by, before)
+
+    def moved(self, repo: Repository, by: User, action: str, changes: Json | None = None) -> list[Delivery]:
+        """Tell what became of a repository as a whole."""
+        return self._courier.emit(
+            repo, "repository", by, {"action": action} | ({"changes": changes} if changes else {})
+        )
 
     def review(self, repo: Repository, issue: Issue, by: User, event: str, body: str) -> Review:
         """Submit a review of the present head; nobody approves their own pull request."""
@@ -199,7 +237,7 @@ class Actions:
     def _move_pulls(self, repo: Repository, by: User, branch: str, old: str, new: str) -> list[Delivery]:
         sent = []
         for issue in repo.issues.values():
-            if issue.pull and issue.state == "open" and issue.pull.head == branch:
+            if issue.pull and issue.state == "open" and issue.pull.head == branch and issue.pull.fork is None:
                 if new == ZERO:
                     sent += self.set_state(repo, issue, by, "closed")
                     continue
@@ -220,7 +258,7 @@ class Actions:
             "compare": f"{self._shapes.web}/{repo.full_name}/compare/{old[:12]}...{new[:12]}",
             "commits": [],
             "head_commit": None,
-            "pusher": {"name": by.login, "email": f"{by.id}@users.noreply.example.com"},
+            "pusher": {"name": by.login, "email": by.address},
         }
         return self._courier.emit(repo, "push", by, payload)
 

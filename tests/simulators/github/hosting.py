@@ -40,11 +40,21 @@ class Hosting:
         self.git(repo, "config", "receive.hideRefs", "refs/pull")  # GitHub's own, nobody may push there
         self.commit(repo, repo.default_branch, files, "Begin")
 
-    def commit(self, repo: Repository, branch: str, files: Mapping[str, str | bytes], message: str) -> str:
+    def commit(
+        self,
+        repo: Repository,
+        branch: str,
+        files: Mapping[str, str | bytes],
+        message: str,
+        by: User | None = None,
+    ) -> str:
         """Commit files on a branch, on top of what is there; a new branch begins at the default one."""
         ref = f"refs/heads/{branch}"
         text = message.encode()
-        stream = [b"commit %s\ncommitter Octo <octo@example.com> 1700000000 +0000\n" % ref.encode()]
+        stream = [b"commit %s\n" % ref.encode()]
+        if by is not None:
+            stream.append(b"author %s <%s> 1700000000 +0000\n" % (by.login.encode(), by.address.encode()))
+        stream.append(b"committer Octo <octo@example.com> 1700000000 +0000\n")
         stream.append(b"data %d\n%s\n" % (len(text), text))
         if parent := self.sha(repo, ref) or self.branch(repo, repo.default_branch):
             stream.append(b"from %s\n" % parent.encode())
@@ -83,6 +93,11 @@ class Hosting:
         """Tell whether a commit is there."""
         return self.sha(repo, f"{sha}^{{commit}}") is not None
 
+    def fetch(self, repo: Repository, fork: Repository, branch: str) -> str | None:
+        """Take over the objects of a branch of a fork, and name its head."""
+        self.git(repo, "fetch", "--quiet", str(fork.git), f"refs/heads/{branch}")
+        return self.branch(fork, branch)
+
     def refs(self, repo: Repository) -> dict[str, str]:
         """List all refs."""
         listed = self.git(repo, "for-each-ref", "--format=%(refname) %(objectname)").decode().split("\n")
@@ -110,13 +125,15 @@ class Hosting:
         return self.git(repo, "cat-file", "blob", sha)
 
     def merge(self, repo: Repository, base: str, head: str, message: str) -> str:
-        """Merge a branch with a merge commit, as the button does by default."""
+        """Merge a commit into a branch with a merge commit, as the button does by default; a conflict raises."""
         with tempfile.TemporaryDirectory(dir=self._root) as place:
             tree = Path(place) / "tree"
             self.git(repo, "worktree", "add", "--quiet", "--detach", str(tree), f"refs/heads/{base}")
-            self.git(repo, "merge", "--quiet", "--no-ff", "-m", message, f"refs/heads/{head}", cwd=tree)
-            merged = self.git(repo, "rev-parse", "HEAD", cwd=tree).decode().strip()
-            self.git(repo, "worktree", "remove", "--force", str(tree))
+            try:
+                self.git(repo, "merge", "--quiet", "--no-ff", "-m", message, head, cwd=tree)
+                merged = self.git(repo, "rev-parse", "HEAD", cwd=tree).decode().strip()
+            finally:
+                self.git(repo, "worktree", "remove", "--force", str(tree))
         self.set_ref(repo, f"refs/heads/{base}", merged)
         return merged
 

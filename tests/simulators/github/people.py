@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.simulators.github.actions import Actions
+from tests.simulators.github.clone import push
+from tests.simulators.github.rights import Guard, Ruleset, Team
 from tests.simulators.github.world import Comment, Issue, Repository, Token, User
 
 if TYPE_CHECKING:
@@ -58,9 +60,14 @@ class Person:
         """Open an issue and return its number."""
         return self._do(lambda: self._actions.open_issue(self.repo, self.user, title, body, list(labels))).number
 
-    def labels_issue(self, number: int, label: str) -> None:
-        """Put a label on."""
-        self._do(lambda: self._actions.label(self.repo, self._issue(number), self.user, [label]))
+    def edits_issue(self, number: int, *, title: str | None = None, body: str | None = None) -> None:
+        """Change an issue's title or text."""
+        self._do(lambda: self._actions.edit(self.repo, self._issue(number), self.user, title, body))
+
+    def labels_issue(self, number: int, label: str, *, via_app: bool = False) -> None:
+        """Put a label on; `via_app` where an App does it in the account's name."""
+        issue = self._issue(number)
+        self._do(lambda: self._actions.label(self.repo, issue, self.user, [label], via_app=via_app))
 
     def unlabels_issue(self, number: int, label: str) -> None:
         """Take a label off."""
@@ -94,9 +101,14 @@ class Person:
         """Delete an issue."""
         self._do(lambda: self._actions.delete_issue(self.repo, self._issue(number), self.user))
 
-    def transfers_issue(self, number: int, to: Repository) -> None:
-        """Move an issue to another repository."""
-        self._do(lambda: self._actions.transfer(self.repo, self._issue(number), self.user, to))
+    def transfers_issue(self, number: int, to: Repository) -> int:
+        """Move an issue to another repository and return its number there."""
+
+        def transfer() -> int:
+            self._actions.transfer(self.repo, self._issue(number), self.user, to)
+            return max(to.issues)
+
+        return self._do(transfer)
 
     def reviews(self, number: int, event: str = "APPROVE", body: str = "") -> int:
         """Review a pull request (APPROVE, REQUEST_CHANGES, COMMENT) and return the review's id."""
@@ -111,11 +123,16 @@ class Person:
 
         def push() -> str:
             before = self.github.hosting.refs(self.repo)
-            sha = self.github.hosting.commit(self.repo, branch, files, message)
+            sha = self.github.hosting.commit(self.repo, branch, files, message, self.user)
             self._actions.pushed(self.repo, self.user, before)
             return sha
 
         return self._do(push)
+
+    def pushes(self, branch: str, files: Mapping[str, str | bytes | None], message: str = "Change") -> str:
+        """Push a commit with git itself, over HTTP, with an own token; None deletes a file."""
+        url, token = f"{self.github.url}/{self.repo.full_name}.git", self.makes_token().value
+        return push(url, token, branch, files, self.user.login, self.user.address, message)
 
     def branches(self, name: str, *, start: str = "") -> str:
         """Make a branch and return its commit."""
@@ -130,11 +147,73 @@ class Person:
 
         return self._do(make)
 
-    def opens_pull(self, title: str, branch: str, *, base: str = "", body: str = "", draft: bool = False) -> int:
-        """Open a pull request and return its number."""
+    def opens_pull(
+        self,
+        title: str,
+        branch: str,
+        *,
+        base: str = "",
+        body: str = "",
+        draft: bool = False,
+        fork: Repository | None = None,
+    ) -> int:
+        """Open a pull request, from a branch of the repository or of a fork, and return its number."""
         to = base or self.repo.default_branch
-        opened = self._do(lambda: self._actions.open_pull(self.repo, self.user, title, body, branch, to, draft))
-        return opened.number
+        return self._do(
+            lambda: self._actions.open_pull(self.repo, self.user, title, body, branch, to, draft, fork)
+        ).number
+
+    def joins(self, team: Team, *, state: str = "active") -> None:
+        """Become a member of a team; `pending` is invited."""
+        self._do(lambda: team.members.__setitem__(self.user.id, state))
+
+    def leaves(self, team: Team) -> None:
+        """Be a member no more."""
+        self._do(lambda: team.members.pop(self.user.id))
+
+    def protects(self, branch: str, context: str, **more: Any) -> Guard:
+        """Require a status of the App's on a branch, for administrators too; `more` are members of Guard."""
+        guard = Guard(**{"checks": {context: self.github.world.app_id}} | more)
+        self._do(lambda: self.repo.guards.__setitem__(branch, guard))
+        return guard
+
+    def rules(self, branch: str, context: str, **more: Any) -> Ruleset:
+        """Do the same by a ruleset that nobody may bypass; `more` are members of Ruleset."""
+        world = self.github.world
+        ruleset = Ruleset(**{"id": world.next_id(), "branch": branch, "checks": {context: world.app_id}} | more)
+        self._do(lambda: self.repo.rulesets.append(ruleset))
+        return ruleset
+
+    def changes_visibility(self, to: str) -> None:
+        """Make the repository `public`, `internal` or `private`."""
+
+        def change() -> None:
+            self.repo.private, self.repo.internal = to != "public", to == "internal"
+            self._actions.moved(self.repo, self.user, "publicized" if to == "public" else "privatized")
+
+        self._do(change)
+
+    def renames_repository(self, name: str) -> None:
+        """Give the repository another name; the old one redirects until somebody takes it."""
+        before = self.repo.name
+        self.github.rename(self.repo, name)
+        changes = {"repository": {"name": {"from": before}}}
+        self._do(lambda: self._actions.moved(self.repo, self.user, "renamed", changes))
+
+    def transfers_repository(self, to: User) -> None:
+        """Give the repository to another owner; hooks come along, the installation of the App does not."""
+
+        def transfer() -> None:
+            world, repo = self.github.world, self.repo
+            before = repo.owner
+            world.moved[repo.full_name.lower()] = repo.id
+            if installation := world.installation_of(repo):
+                installation.repositories.remove(repo)
+            repo.owner = to
+            changes = {"owner": {"from": {"user": self.github.shapes.user(before)}}}
+            self._actions.moved(repo, self.user, "transferred", changes)
+
+        self._do(transfer)
 
     def makes_token(self, *, life: float | None = None) -> Token:
         """Make a personal token; `life` in seconds."""

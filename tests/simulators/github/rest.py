@@ -21,8 +21,9 @@ from tests.simulators.github.shapes_accounts import Json
 from tests.simulators.github.world import Comment, Issue, Pull, Repository, World
 
 DOCS: Final = "https://docs.github.com/rest"
-WITH_SLASHES: Final = frozenset({"path", "ref", "branch"})
+WITH_SLASHES: Final = frozenset({"path", "ref", "branch", "basehead"})
 BY_ID: Final = re.compile(r"/repositories/(\d+)(/.*)?")
+TEAM_BY_ID: Final = re.compile(r"/organizations/(\d+)/team/(\d+)(/.*)")
 LARGEST_PAGE: Final = 100
 
 
@@ -128,6 +129,11 @@ class Route:
     needs: tuple[str, ...]
     handler: Handler
 
+    @property
+    def literal(self) -> int:
+        """Count the fixed characters: the more, the better the match."""
+        return len(re.sub(r"\{\w+\}", "", self.template))
+
 
 ROUTES: list[Route] = []
 
@@ -149,6 +155,7 @@ class Rest:
     def __init__(self, parts: GitHubParts, base: str) -> None:
         self._parts = parts
         self._base = base
+        self._routes = sorted(ROUTES, key=lambda candidate: -candidate.literal)
 
     async def endpoint(self, request: Request) -> Response:
         """Answer one request."""
@@ -165,7 +172,7 @@ class Rest:
     def _answer(self, request: Request, caller: Caller, body: Json) -> Response:
         raw = request.scope["raw_path"].decode("latin1").removeprefix(self._base)
         path = self.by_name(raw)
-        for candidate in ROUTES:
+        for candidate in self._routes:
             found = candidate.pattern.fullmatch(path)
             if found and candidate.method == request.method:
                 params = {name: unquote(value) for name, value in found.groupdict().items()}
@@ -176,10 +183,18 @@ class Rest:
         raise Refusal(404, "Not Found")
 
     def by_name(self, path: str) -> str:
-        """Map `/repositories/{id}/...`, where GitHub's redirects lead, to the repository's present address."""
+        """Map `/repositories/{id}/...`, where GitHub's redirects lead, and teams by number, to addresses."""
         if found := BY_ID.fullmatch(path):
             repo = self._parts.world.repositories.get(int(found[1]))
             return f"/repos/{repo.full_name}{found[2] or ''}" if repo else path
+        if found := TEAM_BY_ID.fullmatch(path):
+            team = self._parts.world.teams.get(int(found[2]))
+            is_theirs = team is not None and team.org.id == int(found[1])
+            return (
+                f"/orgs/{team.org.login}/teams/{team.slug}{found[3]}"
+                if team and is_theirs
+                else f"/orgs/-/teams/-{found[3]}"
+            )
         return path
 
     def _repository(self, params: dict[str, str], raw: str) -> Repository:

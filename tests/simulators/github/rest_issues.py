@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tests.simulators.github.access import Refusal
 from tests.simulators.github.actions import invalid
 from tests.simulators.github.rest import Answer, Call, Made, Page, route, want
@@ -58,8 +60,16 @@ def lock(call: Call) -> Answer:
 
 @route("GET", REPO + "/issues/{number}/comments", *READ)
 def comments(call: Call) -> Answer:
-    """List comments, oldest first."""
-    return Page([call.parts.shapes.comment(call.repo, comment) for comment in call.issue().comments])
+    """List comments, oldest first; `since` goes by their last edit."""
+    since = datetime.fromisoformat(call.query.get("since", "1970-01-01T00:00:00Z"))
+    seen = [comment for comment in call.issue().comments if comment.updated >= since]
+    return Page([call.parts.shapes.comment(call.repo, comment) for comment in seen])
+
+
+@route("GET", REPO + "/issues/{number}/events", *READ)
+def events(call: Call) -> Answer:
+    """List what was done to an issue, oldest first."""
+    return Page([call.parts.shapes.entry(call.repo, entry) for entry in call.issue().history])
 
 
 @route("POST", REPO + "/issues/{number}/comments", *WRITE)

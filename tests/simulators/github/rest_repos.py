@@ -73,7 +73,7 @@ def branch(call: Call) -> Answer:
     html = f"{call.parts.shapes.web}/{call.repo.full_name}/tree/{name}"
     return {
         "name": name,
-        "commit": _commit(call, sha),
+        "commit": commit_shape(call, sha),
         "_links": {"self": url, "html": html},
         "protected": False,
         "protection": {"enabled": False},
@@ -84,14 +84,16 @@ def branch(call: Call) -> Answer:
 @route("GET", REPO + "/commits/{ref}", "contents:read")
 def commit(call: Call) -> Answer:
     """Read a commit."""
-    return _commit(call, call.commit(call.params["ref"]))
+    return commit_shape(call, call.commit(call.params["ref"]))
 
 
-def _commit(call: Call, sha: str) -> Json:
+def commit_shape(call: Call, sha: str) -> Json:
+    """Write a commit; its author is the account that has the address, an empty object where none has."""
     raw = call.parts.hosting.git(call.repo, "show", "-s", "--format=%T%x00%P%x00%an%x00%ae%x00%aI%x00%B", sha)
     tree, parents, name, email, date, message = raw.decode().rstrip("\n").split("\0")
     url = f"{call.parts.shapes.api}/repos/{call.repo.full_name}"
     who = {"name": name, "email": email, "date": date}
+    known = call.parts.world.known_by(email)
     return {
         "url": f"{url}/commits/{sha}",
         "sha": sha,
@@ -106,7 +108,7 @@ def _commit(call: Call, sha: str) -> Json:
             "comment_count": 0,
             "tree": {"sha": tree, "url": f"{url}/git/trees/{tree}"},
         },
-        "author": {},  # no account has this address
+        "author": call.parts.shapes.user(known) if known else {},
         "committer": {},
         "parents": [{"sha": parent, "url": f"{url}/commits/{parent}"} for parent in parents.split()],
     }

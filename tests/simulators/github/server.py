@@ -21,21 +21,30 @@ from starlette.routing import Route
 
 from bot.model.event import ForgeKind, Repo
 from bot.settings import GitHub as Table
-from tests.simulators.contract import Contract, Exchange, Recorder
-from tests.simulators.github import rest_app, rest_issues, rest_pulls, rest_repos
+from tests.simulators.contract import Exchange, Recorder
+from tests.simulators.github import rest_app, rest_code, rest_gates, rest_issues, rest_pulls, rest_repos
 from tests.simulators.github.actions import Actions
 from tests.simulators.github.faults import Fault, Faults
 from tests.simulators.github.git_http import GitHttp
-from tests.simulators.github.hooks import Courier, Delivery, PayloadSchema
+from tests.simulators.github.hooks import Courier, Delivery
 from tests.simulators.github.hosting import Hosting
 from tests.simulators.github.people import Person
+from tests.simulators.github.published import published
 from tests.simulators.github.rest import GitHubParts, Rest
+from tests.simulators.github.rights import Team
 from tests.simulators.github.shapes import Shapes
 from tests.simulators.github.world import Hook, Installation, Repository, World
 
 BASE: Final = "/api/v3"
 METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-HANDLERS: Final = (rest_app, rest_issues, rest_pulls, rest_repos)  # importing them fills the table of routes
+HANDLERS: Final = (
+    rest_app,
+    rest_code,
+    rest_gates,
+    rest_issues,
+    rest_pulls,
+    rest_repos,
+)  # importing them fills the table of routes
 STARTS_WITHIN: Final = 10.0  # seconds
 Result = TypeVar("Result")
 
@@ -68,7 +77,7 @@ class GitHubSimulator:
         self.api_url = self.url + BASE
         self.world = World(self._directory)
         self._pem, self.world.app_public_key = app_key()
-        shapes = Shapes(self.world, self.api_url, self.url)
+        self.shapes = shapes = Shapes(self.world, self.api_url, self.url)
         self.hosting = Hosting(self.world)
         self.courier = Courier(self.world, shapes)
         self.actions = Actions(self.world, shapes, self.courier, self.hosting)
@@ -189,6 +198,20 @@ class GitHubSimulator:
         person = self.do(make)
         return person if role == "none" else person.is_granted(role)
 
+    def team(self, path: str) -> Team:
+        """Make a team of an organisation (`octo/leads`), or find it."""
+        org, _, slug = path.partition("/")
+
+        def make() -> Team:
+            world = self.world
+            if (found := world.team(org, slug)) is None:
+                owner = world.find_user(org) or world.add_user(org, "Organization")
+                found = Team(world.next_id(), owner, slug)
+                world.teams[found.id] = found
+            return found
+
+        return self.do(make)
+
     def install(self, *repositories: Repository, permissions: Mapping[str, str] | None = None) -> Installation:
         """Install the App on repositories (of one owner)."""
 
@@ -285,16 +308,3 @@ class GitHubSimulator:
         contract, schema = published(test_data / "forges" / "github")
         payloads = [fault for delivery in self.deliveries for fault in schema.faults(delivery)]
         return self._recorder.faults(contract) + payloads
-
-
-@functools.cache
-def published(folder: Path) -> tuple[Contract, PayloadSchema]:
-    """Load the published REST description and the schema of webhook payloads."""
-    return Contract(folder / "rest.openapi.json", _mend), PayloadSchema(folder / "webhooks.schema.json")
-
-
-def _mend(document: dict[str, Any]) -> None:
-    """Let the account of a listed installation be a user or an enterprise: it is published as both at once."""
-    listed = document["paths"]["/app/installations"]["get"]["responses"]["200"]["content"]["application/json"]
-    account = listed["schema"]["items"]["properties"]["account"]
-    account["anyOf"] = account.pop("allOf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from tests.simulators.github.rights import Entry
 from tests.simulators.github.shapes_accounts import AccountShapes, Json, node, when
 from tests.simulators.github.world import CheckRun, Comment, Issue, Label, Pull, Reaction, Repository, Review, Status
 
@@ -82,6 +83,21 @@ class Shapes(AccountShapes):
             shape |= {"draft": issue.pull.draft, "pull_request": urls | {"merged_at": when(issue.pull.merged)}}
         return shape
 
+    def entry(self, repo: Repository, entry: Entry) -> Json:
+        """Write one line of an issue's history."""
+        shape = {
+            "id": entry.id,
+            "node_id": node("Event", entry.id),
+            "url": f"{self.api}/repos/{repo.full_name}/issues/events/{entry.id}",
+            "actor": self.user(entry.actor),
+            "event": entry.event,
+            "commit_id": None,
+            "commit_url": None,
+            "created_at": when(entry.created),
+            "performed_via_github_app": self.app() if entry.via_app else None,
+        }
+        return shape | ({"label": {"name": entry.label, "color": "ededed"}} if entry.label else {})
+
     def comment(self, repo: Repository, comment: Comment) -> Json:
         """Write a comment."""
         url = f"{self.api}/repos/{repo.full_name}/issues/comments/{comment.id}"
@@ -132,7 +148,7 @@ class Shapes(AccountShapes):
             "requested_reviewers": [],
             "requested_teams": [],
             "draft": pull.draft,
-            "head": self._end(repo, pull.head, pull.sha),
+            "head": self._end(pull.fork or repo, pull.head, pull.sha),
             "base": self._end(repo, pull.base, pull.base_sha),
             "_links": {name: {"href": link} for name, link in links.items()},
             "auto_merge": None,

@@ -131,7 +131,7 @@ class AccountShapes:
             **dict.fromkeys(("has_pages", "has_discussions", "archived", "disabled", "is_template"), False),
             "web_commit_signoff_required": False,
             "topics": [],
-            "visibility": "private" if repo.private else "public",
+            "visibility": "internal" if repo.internal else "private" if repo.private else "public",
             "default_branch": repo.default_branch,
             "custom_properties": {},
         }

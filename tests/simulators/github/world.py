@@ -9,13 +9,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from tests.simulators.github.rights import Dispatch, Entry, Guard, Ruleset, Team
+
 ROLES: Final = ("none", "read", "triage", "write", "maintain", "admin")
 # `permission` of the collaborator API knows four words; finer roles show as what they are based on.
 BASE: Final = {"triage": "read", "maintain": "write"}
 APP_PERMISSIONS: Final = {
+    "administration": "read",
     "checks": "write",
     "contents": "write",
     "issues": "write",
+    "members": "read",
     "metadata": "read",
     "pull_requests": "write",
     "statuses": "write",
@@ -29,6 +33,11 @@ class User:
     id: int
     login: str
     type: str = "User"
+
+    @property
+    def address(self) -> str:
+        """Write the e-mail address by which commits are known as theirs."""
+        return f"{self.id}@users.noreply.example.com"
 
 
 @dataclass(eq=False)
@@ -89,6 +98,7 @@ class Pull:
     merged_by: User | None = None
     merge_sha: str | None = None
     reviews: list[Review] = field(default_factory=list)
+    fork: Repository | None = None  # where the head is, if not here
 
 
 @dataclass(eq=False)
@@ -110,6 +120,7 @@ class Issue:
     comments: list[Comment] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
     pull: Pull | None = None
+    history: list[Entry] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -159,6 +170,7 @@ class Repository:
     git: Path
     created: datetime
     private: bool = True
+    internal: bool = False  # private, and open to everybody in the enterprise
     default_branch: str = "main"
     roles: dict[int, str] = field(default_factory=dict)
     custom_roles: dict[int, str] = field(default_factory=dict)  # an organisation's own names, by account
@@ -168,6 +180,9 @@ class Repository:
     checks: dict[int, CheckRun] = field(default_factory=dict)
     hooks: list[Hook] = field(default_factory=list)
     gone: dict[int, tuple[Repository, int] | None] = field(default_factory=dict)  # deleted, or where it went
+    guards: dict[str, Guard] = field(default_factory=dict)  # by branch
+    rulesets: list[Ruleset] = field(default_factory=list)
+    dispatches: list[Dispatch] = field(default_factory=list)
 
     @property
     def full_name(self) -> str:
@@ -218,6 +233,7 @@ class World:
         self.users: dict[str, User] = {}
         self.repositories: dict[int, Repository] = {}
         self.moved: dict[str, int] = {}  # former address -> repository id
+        self.teams: dict[int, Team] = {}
         self.installations: dict[int, Installation] = {}
         self.tokens: dict[str, Token] = {}
         self.app_id = self.next_id()
@@ -244,6 +260,15 @@ class World:
     def find_user(self, login: str) -> User | None:
         """Find an account by login."""
         return self.users.get(login.lower())
+
+    def team(self, org: str, slug: str) -> Team | None:
+        """Find a team by its address."""
+        wanted = f"{org}/{slug}".lower()
+        return next((team for team in self.teams.values() if team.path.lower() == wanted), None)
+
+    def known_by(self, address: str) -> User | None:
+        """Find the account that an address in a commit belongs to."""
+        return next((user for user in self.users.values() if user.address == address), None)
 
     def find_repository(self, owner: str, name: str) -> Repository | None:
         """Find a repository at its present address."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.simulators.gitlab.things import Note, Subject
-from tests.simulators.gitlab.world import LEVELS, Project, Token, User, World
+from tests.simulators.gitlab.world import LEVELS, Group, Project, Token, User, World
 
 GIT_SCOPES: Final = {"read": frozenset({"api", "read_repository", "write_repository"})}
 GIT_SCOPES["write"] = frozenset({"api", "write_repository"})
@@ -59,9 +60,39 @@ def may_edit(user: User, subject: Subject) -> bool:
     return user is subject.author or subject.project.level(user) >= needed
 
 
+def sees_group(world: World, user: User, group: Group) -> bool:
+    """Tell whether a group exists for an account: as a member, or as one of a project below it."""
+    below = (project for project in world.projects.values() if group in project.group.line)
+    return group.level(user) > 0 or any(project.level(user) for project in below)
+
+
+def may_push(user: User, project: Project, branch: str) -> bool:
+    """Tell whether an account may push to a branch."""
+    return _may(user, project, branch, 0)
+
+
 def may_merge(user: User, project: Project, branch: str) -> bool:
     """Tell whether an account may merge into a branch."""
-    return project.level(user) >= project.protected.get(branch, (30, 30))[1]
+    return _may(user, project, branch, 1)
+
+
+def covers(rule: str, branch: str) -> bool:
+    """Tell whether a rule of protected branches is about a branch."""
+    return re.fullmatch(re.escape(rule).replace(r"\*", ".*"), branch) is not None
+
+
+def admits(user: User, project: Project, rule: str, verb: int) -> bool:
+    """Tell whether one rule lets an account push (0) or merge (1)."""
+    level = project.protected[rule][verb]
+    named = user.id in project.admitted.get(rule, (frozenset(), frozenset()))[verb]
+    return named or (level > 0 and project.level(user) >= level)
+
+
+def _may(user: User, project: Project, branch: str, verb: int) -> bool:
+    rules = [rule for rule in project.protected if covers(rule, branch)]
+    if not rules:
+        return project.level(user) >= LEVELS["developer"]
+    return any(admits(user, project, rule, verb) for rule in rules)  # the rule that allows most decides
 
 
 def identify(world: World, headers: Mapping[str, str]) -> Token | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulators.gitlab.hooks import Courier
 from tests.simulators.gitlab.hosting import Hosting
 from tests.simulators.gitlab.payloads import Payloads
-from tests.simulators.gitlab.things import Label, Note, Subject
+from tests.simulators.gitlab.things import Label, LabelEvent, Note, Subject
 from tests.simulators.gitlab.world import Project, User, World
 
 if TYPE_CHECKING:
@@ -56,6 +56,14 @@ class Base:
         note = Note(number, subject, by, body, now, now, f"{number:040x}", system=True)
         subject.notes.append(note)
         return note
+
+    def history(self, subject: Subject, by: User, before: list[Label], now: list[Label]) -> None:
+        """Keep who set and took which labels."""
+        gone, come = [x for x in before if x not in now], [x for x in now if x not in before]
+        for action, labels in (("remove", gone), ("add", come)):
+            for label in labels:
+                kept = LabelEvent(self._world.next_id(), by, self._world.now(), label, action)
+                subject.label_events.append(kept)
 
     def new_label(self, project: Project, title: str, color: str = "#6699cc", description: str | None = None) -> Label:
         """Make a label."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tests.simulators.gitlab.access import refused
 from tests.simulators.gitlab.changes import Changes
-from tests.simulators.gitlab.things import Job, Pipeline
+from tests.simulators.gitlab.things import Job, MergeRequest, Pipeline
 from tests.simulators.gitlab.world import Project, User
 
 STATES: Final = ("pending", "running", "success", "failed", "canceled", "skipped")
 OVER: Final = frozenset({"success", "failed", "canceled", "skipped"})
 EVENT_OF: Final = dict(zip(STATES, ("enqueue", "run", "success", "drop", "cancel", "skip"), strict=True))
 LONGEST: Final = 255
+HUSH: Final = re.compile(r"\[(?:ci[ _-]skip|skip[ _-]ci)\]", re.IGNORECASE)
+CONFIG: Final = ".gitlab-ci.yml"
+FOR_CHANGES: Final = "merge_request"  # a configuration with this word has jobs for merge requests
 
 
 class Actions(Changes):
@@ -53,6 +57,47 @@ class Actions(Changes):
         project.pipelines.append(pipeline)
         return pipeline
 
+    def runs(self, project: Project, by: User, branch: str, sha: str, *, skipped: bool) -> None:
+        """Start the pipelines of a pushed commit, of the branch and of its merge requests; skipped ones are kept."""
+        for_changes = self._does(project, sha, FOR_CHANGES)
+        opened = [mr for mr in project.merge_requests.values() if mr.source == branch and mr.state == "opened"]
+        made = [self.new_pipeline(project, by, sha, branch, "push")] if self._does(project, sha, "") else []
+        for mr in opened if for_changes else ():
+            made += [self.new_pipeline(project, by, sha, head_ref(mr), "merge_request_event")]
+        for pipeline in made:
+            pipeline.status = "skipped" if skipped or self._is_hushed(project, sha) else "created"
+
+    def starts(self, mr: MergeRequest, by: User) -> None:
+        """Start the pipeline of a merge request that was opened, if its configuration has one."""
+        if self._does(mr.project, mr.sha, FOR_CHANGES):
+            made = self.new_pipeline(mr.project, by, mr.sha, head_ref(mr), "merge_request_event")
+            made.status = "skipped" if self._is_hushed(mr.project, mr.sha) else "created"
+
+    def run_change(self, mr: MergeRequest, by: User) -> Pipeline:
+        """Start a pipeline for a merge request on request; `[skip ci]` and `ci.skip` do not count then."""
+        if not self._does(mr.project, mr.sha, FOR_CHANGES):
+            raise refused(400, {"base": ["Pipeline will not run for the selected trigger."]})
+        return self.new_pipeline(mr.project, by, mr.sha, head_ref(mr), "merge_request_event")
+
+    def run_branch(self, project: Project, by: User, branch: str) -> Pipeline:
+        """Start a pipeline of a branch's head on request."""
+        sha = self._hosting.branch(project, branch)
+        if sha is None:
+            raise refused(400, {"base": ["Reference not found"]})
+        if not self._does(project, sha, ""):
+            raise refused(400, {"base": ["Missing CI config file"]})
+        return self.new_pipeline(project, by, sha, branch, "api")
+
+    def _is_hushed(self, project: Project, sha: str) -> bool:
+        """Tell whether the message of a commit keeps CI from starting by itself."""
+        (commit,) = self._hosting.log(project, "-1", sha)
+        return HUSH.search(commit.message) is not None
+
+    def _does(self, project: Project, sha: str, word: str) -> bool:
+        """Tell whether a commit's configuration of CI is there and holds a word."""
+        found = self._hosting.file(project, sha, CONFIG)
+        return found is not None and word.encode() in found[1]
+
     def add_job(self, pipeline: Pipeline, by: User, name: str, stage: str = "test", trace: str = "") -> Job:
         """Add a job to a pipeline."""
         job = self._new_job(pipeline, by, name, stage, external=False)
@@ -77,6 +122,11 @@ class Actions(Changes):
         if overall != pipeline.status:
             pipeline.status, pipeline.updated = overall, now
             self._courier.emit(project, "pipeline_events", self._payloads.pipeline_event(pipeline))
+
+
+def head_ref(mr: MergeRequest) -> str:
+    """Name the ref that pipelines of a merge request run on."""
+    return f"refs/merge-requests/{mr.iid}/head"
 
 
 def _overall(pipeline: Pipeline) -> str:

@@ -33,8 +33,13 @@ class Changes(Talk):
         project.merge_requests[iid] = mr
         self._hosting.set_ref(project, f"refs/merge-requests/{iid}/head", sha)
         self.tell(mr, by, "open")
+        self.starts(mr, by)
         self._carry_out(mr, by, actions)
         return mr
+
+    def starts(self, mr: MergeRequest, by: User) -> None:
+        """Start the pipeline of a merge request that was opened, which no push option keeps it from."""
+        raise NotImplementedError
 
     def approve(self, mr: MergeRequest, by: User, sha: str | None = None) -> None:
         """Approve; with `sha` only if that is the head."""
@@ -81,8 +86,8 @@ class Changes(Talk):
         self.tell(mr, by, "merge", {"state_id": (1, 3)})
         self.pushed(mr.project, by, before)
 
-    def pushed(self, project: Project, by: User, before: dict[str, str]) -> None:
-        """Announce what a push changed, and move the merge requests of the branches."""
+    def pushed(self, project: Project, by: User, before: dict[str, str], options: tuple[str, ...] = ()) -> None:
+        """Announce what a push changed, move the merge requests of the branches, and run what is to be run."""
         after = self._hosting.refs(project)
         for ref in sorted(before.keys() | after.keys()):
             old, new = before.get(ref, ZERO), after.get(ref, ZERO)
@@ -90,6 +95,12 @@ class Changes(Talk):
                 trigger = "push_events" if ref.startswith("refs/heads/") else "tag_push_events"
                 self._courier.emit(project, trigger, self._payloads.push_event(project, by, ref, old, new))
                 self._move(project, by, ref.removeprefix("refs/heads/"), old, new)
+            if new not in (old, ZERO) and ref.startswith("refs/heads/"):
+                self.runs(project, by, ref.removeprefix("refs/heads/"), new, skipped="ci.skip" in options)
+
+    def runs(self, project: Project, by: User, branch: str, sha: str, *, skipped: bool) -> None:
+        """Start the pipelines of a pushed commit."""
+        raise NotImplementedError
 
     def _move(self, project: Project, by: User, branch: str, old: str, new: str) -> None:
         for mr in project.merge_requests.values():

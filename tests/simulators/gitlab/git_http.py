@@ -32,6 +32,7 @@ class GitRequest:
     service: str
     user: str
     status: int
+    options: tuple[str, ...] = ()  # of a push
 
 
 class GitHttp:
@@ -52,14 +53,15 @@ class GitHttp:
             return PlainTextResponse("The page could not be found", 404)
         service = request.query_params.get("service", "") if found["service"] == "info/refs" else found["service"]
         user = ""
+        options: tuple[str, ...] = ()
         try:
             token = from_basic(self._world, request.headers.get("authorization", ""))
             user = token.user.username if token else ""
             project = self._authorise(token, found["project"], service)
-            response = await self._serve(request, project, token, found["service"], service)
+            response, options = await self._serve(request, project, token, found["service"], service)
         except Refusal as refusal:
             response = self._refuse(refusal)
-        self.requests.append(GitRequest(request.method, path, service, user, response.status_code))
+        self.requests.append(GitRequest(request.method, path, service, user, response.status_code, options))
         return response
 
     def _refuse(self, refusal: Refusal) -> Response:
@@ -87,7 +89,7 @@ class GitHttp:
 
     async def _serve(
         self, request: Request, project: Project, token: Token | None, path: str, service: str
-    ) -> Response:
+    ) -> tuple[Response, tuple[str, ...]]:
         body = await request.body()
         if request.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
@@ -103,9 +105,11 @@ class GitHttp:
         }
         user = token.user if token else None
         answer = await asyncio.to_thread(self._hosting.serve, project, user, cgi, body)
+        options: tuple[str, ...] = ()
         if before is not None and user is not None:
-            self._actions.pushed(project, user, before)
-        return _from_cgi(answer)
+            options = self._hosting.push_options(project)
+            self._actions.pushed(project, user, before, options)
+        return _from_cgi(answer), options
 
 
 def _from_cgi(answer: bytes) -> Response:

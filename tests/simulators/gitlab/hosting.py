@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.simulators.gitlab.access import admits
 from tests.simulators.gitlab.world import Project, User, World
 
 SERVICES: Final = ("git-upload-pack", "git-receive-pack")
 ZERO: Final = "0" * 40
 HOOK: Final = Path(__file__).with_name("pre-receive.sh")
 HIDDEN: Final = ("refs/merge-requests", "refs/keep-around", "refs/pipelines")  # GitLab's own
+PUSH_OPTIONS: Final = "sim-push-options"  # written by the hook
 MADE_BY: Final = {"NAME": "Root", "EMAIL": "root@example.com"}
 
 
@@ -59,6 +61,7 @@ class Hosting:
         self.git(project, "init", "--quiet", "--bare", f"--initial-branch={project.default_branch}", str(project.git))
         self.git(project, "config", "http.receivepack", "true")
         self.git(project, "config", "uploadpack.allowAnySHA1InWant", "true")
+        self.git(project, "config", "receive.advertisePushOptions", "true")
         for ref in HIDDEN:
             self.git(project, "config", "--add", "receive.hideRefs", ref)
         hook = project.git / "hooks" / "pre-receive"
@@ -122,10 +125,36 @@ class Hosting:
         """Name where two histories part."""
         return self.git(project, "merge-base", one, other).decode().strip()
 
-    def log(self, project: Project, *revs: str) -> list[Commit]:
-        """Read commits, newest first."""
+    def entries(self, project: Project, tree: str, *, deep: bool = False) -> list[tuple[str, str, str, str]]:
+        """List mode, type, id and path of what is in a directory."""
+        how = ("-r", "-t") if deep else ()
+        raw = self.git(project, "ls-tree", "-z", *how, tree).decode(errors="replace")
+        heads = (entry.partition("\t") for entry in raw.split("\0") if entry)
+        found = [(*head.split(" "), path) for head, _, path in heads]
+        return [(mode, kind, oid, path) for mode, kind, oid, path in found]
+
+    def differing(self, project: Project, one: str, other: str) -> list[tuple[str, str, str]]:
+        """List the paths in which two commits differ: letter, old name, new name."""
+        raw = self.git(project, "diff", "--name-status", "-M", "-z", one, other).decode(errors="replace")
+        words, found = iter(raw.split("\0")[:-1]), []
+        for letter in words:
+            old = next(words)
+            found.append((letter[0], old, next(words) if letter[0] in "RC" else old))
+        return found
+
+    def related(self, project: Project, one: str, other: str) -> bool:
+        """Tell whether two commits have a history in common."""
+        try:
+            return bool(self.base(project, one, other))
+        except subprocess.CalledProcessError:
+            return False
+
+    def log(self, project: Project, *revs: str, path: str | None = None) -> list[Commit]:
+        """Read commits, newest first; with `path` only those that touched it."""
         form = "%H%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x01"
-        found = self.git(project, "log", f"--format={form}", *revs, "--").decode(errors="replace")
+        found = self.git(project, "log", f"--format={form}", *revs, "--", *([path] if path else [])).decode(
+            errors="replace"
+        )
         commits = []
         for entry in found.split("\x01")[:-1]:
             head, parents, an, ae, at, cn, ce, ct, message = entry.lstrip("\n").split("\0")
@@ -158,6 +187,15 @@ class Hosting:
         self.set_ref(project, f"refs/heads/{base}", merged)
         return merged
 
+    def push_options(self, project: Project) -> tuple[str, ...]:
+        """Take the options that came with the last push."""
+        kept = project.git / PUSH_OPTIONS
+        if not kept.exists():
+            return ()
+        options = tuple(kept.read_text().splitlines())
+        kept.unlink()
+        return options
+
     def serve(self, project: Project, user: User | None, request: Mapping[str, str], body: bytes) -> bytes:
         """Let `git http-backend` answer a request; the result is CGI: headers, a blank line, the body."""
         env = {
@@ -174,12 +212,13 @@ class Hosting:
         return subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True, check=True).stdout
 
     def _rules(self, project: Project, user: User | None) -> dict[str, str]:
-        level = project.level(user) if user else 0
-        closed = [branch for branch, (push, _) in project.protected.items() if level < push]
+        opened = [rule for rule in project.protected if user is not None and admits(user, project, rule, 0)]
+        closed = [rule for rule in project.protected if rule not in opened]
         known: Sequence[str] = [u.email for u in self._world.users.values() if u.state == "active"]
         return {
             "SIM_REFUSED": " ".join(self._world.traits.refused_refs),
             "SIM_PROTECTED": " ".join(closed),
+            "SIM_OPEN": " ".join(opened),
             "SIM_PROTECTED_ALL": " ".join(project.protected),
             "SIM_AUTHORS": " ".join(known) if project.rejects_unknown_authors else "",
         }

@@ -117,7 +117,7 @@ class Parts:
             "confidential": issue.confidential,
             "discussion_locked": issue.locked or None,
             "due_date": None,
-            "moved_to_id": None,
+            "moved_to_id": issue.moved_to.id if issue.moved_to else None,
             "duplicated_to_id": None,
             "project_id": issue.project.id,
             "relative_position": issue.iid * 513,

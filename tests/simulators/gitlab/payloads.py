@@ -205,12 +205,16 @@ class Payloads(Parts):
             "environment": None,
         }
 
-    def project_created(self, project: Project, owner: User) -> Json:
-        """Announce a new project to the instance."""
+    def project_moved(self, project: Project, owner: User, name: str, before: str) -> Json:
+        """Announce a transfer or a new name to the instance."""
+        return self.project_created(project, owner, name) | {"old_path_with_namespace": before}
+
+    def project_created(self, project: Project, owner: User, name: str = "project_create") -> Json:
+        """Announce a project to the instance."""
         return {
             "created_at": when(project.created),
             "updated_at": when(project.created),
-            "event_name": "project_create",
+            "event_name": name,
             "name": project.path,
             "owner_email": "",
             "owner_name": owner.name,

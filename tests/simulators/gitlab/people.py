@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tests.simulators.gitlab.builds import Actions
@@ -42,22 +47,47 @@ class Person:
 
         def grant() -> None:
             (on or self.project).members[self.user.id] = LEVELS[level]
+            if on is not None:
+                on.joined[self.user.id] = self.gitlab.world.now()
 
         self._do(grant)
         return self
+
+    def joins(
+        self, to: Group | str, *, level: str = "guest", days_ago: float = 0.0, until: date | None = None
+    ) -> Group:
+        """Become a member of a group, which is made where it is only named: some days ago, and until a day comes."""
+
+        def join() -> Group:
+            group = self.gitlab.world.group(to) if isinstance(to, str) else to
+            group.members[self.user.id] = LEVELS[level]
+            group.joined[self.user.id] = self.gitlab.world.now() - timedelta(days=days_ago)
+            if until is not None:
+                group.until[self.user.id] = until
+            return group
+
+        return self._do(join)
 
     def is_blocked(self) -> None:
         """Be blocked by an administrator; memberships stay."""
         self._do(lambda: setattr(self.user, "state", "blocked"))
 
-    def leaves(self) -> None:
-        """Be no direct member any more."""
-        self._do(lambda: self.project.members.pop(self.user.id, None))
+    def leaves(self, group: Group | None = None) -> None:
+        """Be no direct member of the project, or of a group, any more."""
+        self._do(lambda: (group or self.project).members.pop(self.user.id, None))
 
     def is_renamed(self, username: str) -> Person:
         """Take another name; the old one becomes free."""
         self._do(lambda: setattr(self.user, "username", username))
         return self
+
+    def changes_visibility(self, visibility: str) -> None:
+        """Make the project private, internal or public."""
+        self.gitlab.changes_visibility(self.project, visibility)
+
+    def protects(self, rule: str, *, push: int = 0, merge: int = 0, only: Collection[int] = ()) -> None:
+        """Protect the branches under a rule: the levels that may (0: no one), and accounts that may all the same."""
+        self.gitlab.protect(self.project, rule, push=push, merge=merge, only=only)
 
     def opens_issue(
         self, title: str, body: str | None = None, *, labels: Collection[str] = (), confidential: bool = False
@@ -79,6 +109,22 @@ class Person:
         """Take a label off."""
         self._do(lambda: self._actions.unlabel(self._subject(number), self.user, label))
 
+    def imports_issue(self, title: str, *, source: str = "github", labels: Collection[str] = ()) -> int:
+        """Import an issue from elsewhere in one's own name."""
+
+        def bring() -> Subject:
+            return self._actions.open_issue(self.project, self.user, title, "", list(labels), imported_from=source)
+
+        return self._do(bring).iid
+
+    def transfers_issue(self, number: int, to: Project) -> int:
+        """Move an issue to another project and return its number there."""
+        return self._do(lambda: self._actions.move_issue(self._subject(number), self.user, to)).iid
+
+    def edits_issue(self, number: int, *, title: str | None = None, body: str | None = None) -> None:
+        """Change an issue's title or description."""
+        self.edits(number, title=title, body=body)
+
     def edits(self, number: int, *, title: str | None = None, body: str | None = None, on_change: bool = False) -> None:
         """Change a title or a description."""
         self._do(lambda: self._actions.edit(self._subject(number, on_change), self.user, title, body))
@@ -99,6 +145,10 @@ class Person:
     def edits_note(self, note: int, body: str) -> None:
         """Change anybody's note; the hook names its author all the same."""
         self._do(lambda: self._actions.edit_note(self._note(note), self.user, body))
+
+    def edits_comment(self, comment: int, body: str) -> None:
+        """Change anybody's note."""
+        self.edits_note(comment, body)
 
     def deletes_note(self, note: int) -> None:
         """Delete anybody's note."""
@@ -150,6 +200,25 @@ class Person:
             return sha
 
         return self._do(push)
+
+    def pushes(
+        self, branch: str, files: Mapping[str, str | bytes], message: str = "Change", *, options: Collection[str] = ()
+    ) -> str:
+        """Commit on top of a branch, or of the default one, and push over HTTP with git; return the commit's id."""
+        url = self.gitlab.clone_url(self.project).replace("://", f"://git:{self.makes_token().value}@")
+        started = self.gitlab.do(lambda: self.gitlab.hosting.branch(self.project, branch))
+        with tempfile.TemporaryDirectory() as place:
+            _git("clone", "-q", "--branch", branch if started else self.project.default_branch, url, place)
+            for path, content in files.items():
+                file = Path(place, path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content.encode() if isinstance(content, str) else content)
+            who = ("-c", f"user.name={self.user.name}", "-c", f"user.email={self.user.email}")
+            _git("-C", place, "add", "-A")
+            _git("-C", place, *who, "commit", "-q", "-m", message)
+            said = [word for option in options for word in ("-o", option)]
+            _git("-C", place, "push", "-q", *said, "origin", f"HEAD:refs/heads/{branch}")
+            return _git("-C", place, "rev-parse", "HEAD").strip()
 
     def branches(self, name: str, *, start: str = "") -> str:
         """Make a branch and return its commit."""
@@ -204,3 +273,12 @@ class Person:
     def _note(self, wanted: int) -> Note:
         subjects = [*self.project.issues.values(), *self.project.merge_requests.values()]
         return next(note for subject in subjects for note in subject.notes if note.id == wanted)
+
+
+def _git(*words: str) -> str:
+    env = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    env |= {"GIT_TERMINAL_PROMPT": "0", "HOME": os.devnull}
+    done = subprocess.run(["git", *words], env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"git {words[0]}: {done.stderr}")
+    return done.stdout

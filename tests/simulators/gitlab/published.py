@@ -36,6 +36,7 @@ NEWER: Final = {
     "pipeline": frozenset({"builds.environment", "commit.title"}),
     "build": frozenset({"environment"}),
 }
+ALIKE: Final = {"project_update": "project_create"}  # built by one method, and no sample of the former is published
 FREE: Final = ("changes",)  # holds whatever changed
 # Sent where there is one, and nobody is ever assigned here; or not in the community edition.
 OPTIONAL: Final = frozenset(
@@ -99,7 +100,7 @@ class Published:
     def payload_faults(self, delivery: Delivery, *, old: bool) -> Iterator[str]:
         """Name what a payload holds that no sample does, and what it lacks that every newer sample has."""
         kind = _kind(delivery.payload)
-        samples = self._samples.get(kind)
+        samples = self._samples.get(ALIKE.get(kind, kind))
         if samples is None:
             yield f"webhook {kind}: no sample"
             return
@@ -158,6 +159,18 @@ def _shared(samples: Mapping[str, list[Mapping[str, Any]]]) -> set[str]:
 TOKEN: Final = {"id", "name", "revoked", "created_at", "scopes", "user_id", "active", "expires_at"}
 # Operations that GitLab documents and the extract of its description leaves out: what may be sent, and the answer.
 ADDED: Final[dict[str, dict[str, tuple[tuple[str, ...] | None, int]]]] = {
+    "/projects/{id}/issues/{iid}/resource_label_events": {"get": (None, 200)},
+    "/projects/{id}/repository/merge_base": {"get": (None, 200)},
+    "/projects/{id}/repository/compare": {"get": (None, 200)},
+    "/projects/{id}/repository/tree": {"get": (None, 200)},
+    "/projects/{id}/repository/commits": {"get": (None, 200)},
+    "/projects/{id}/protected_branches": {"get": (None, 200)},
+    "/projects/{id}/variables": {"get": (None, 200)},
+    "/projects/{id}/protected_branches/{name}": {"get": (None, 200)},
+    "/groups/{id}/members/all/{user_id}": {"get": (None, 200)},
+    "/projects/{id}/merge_requests/{iid}/pipelines": {"post": ((), 201)},
+    "/projects/{id}/pipeline": {"post": (("ref", "variables"), 201)},
+    "/projects/{id}/pipelines/{pipeline_id}/cancel": {"post": (None, 200)},
     "/users/{id}": {"get": (None, 200)},
     "/personal_access_tokens/self": {"get": (None, 200)},
     "/projects/{id}/merge_requests/{iid}/approve": {"post": (("sha",), 201)},
@@ -171,11 +184,27 @@ ADDED: Final[dict[str, dict[str, tuple[tuple[str, ...] | None, int]]]] = {
 }
 
 
+# What may be asked of them.
+ASKED: Final[dict[str, tuple[str, ...]]] = {
+    "/projects/{id}/repository/merge_base": ("refs",),
+    "/projects/{id}/repository/compare": ("from", "to", "from_project_id", "straight", "unidiff"),
+    "/projects/{id}/repository/tree": ("ref", "path", "recursive", "pagination", "page_token"),
+    "/projects/{id}/repository/commits": ("ref_name", "path", "since", "until", "author", "all", "order", "trailers"),
+    "/projects/{id}/protected_branches": ("search",),
+}
+
+
 def _operation(path: str, sent: tuple[str, ...] | None, status: int) -> dict[str, Any]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     made: dict[str, Any] = {
-        "parameters": [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names],
-        "responses": {str(status): {"description": "", "content": {"application/json": {"schema": {}}}}},
+        "parameters": [
+            *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names),
+            *({"name": n, "in": "query", "schema": {}} for n in ASKED.get(path.removeprefix(API), ())),
+        ],
+        "responses": {
+            str(code): {"description": "", "content": {"application/json": {"schema": {}}}}
+            for code in (status, 400, 406)
+        },
     }
     if status == 204 or path.endswith("/unapprove"):
         del made["responses"][str(status)]["content"]

@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -60,6 +60,7 @@ class Call:
     query: dict[str, str]
     body: Json
     found: Project | None = None
+    lists: dict[str, list[str]] = field(default_factory=dict)  # query members that come several times
 
     @property
     def user(self) -> User:
@@ -210,7 +211,9 @@ class Rest:
             if found and candidate.method == request.method:
                 params = {name: unquote(value) for name, value in found.groupdict().items()}
                 project = self._authorise(candidate, token, params)
-                call = Call(self._parts, token, params, dict(request.query_params), body, project)
+                query = request.query_params
+                lists = {name: query.getlist(name) for name in query if name.endswith("[]")}
+                call = Call(self._parts, token, params, dict(query), body, project, lists)
                 answer = candidate.handler(call)
                 return await answer if inspect.isawaitable(answer) else answer
         raise missing()

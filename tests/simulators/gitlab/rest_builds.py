@@ -51,6 +51,29 @@ def _pipeline(call: Call) -> Pipeline:
     return found
 
 
+@route("POST", PROJECT + "/merge_requests/{iid}/pipelines", "developer")
+def run_change(call: Call) -> Answer:
+    """Start a pipeline for a merge request."""
+    made = call.parts.actions.run_change(call.merge_request(), call.user)
+    return Made(HTTPStatus.CREATED, call.parts.shapes.pipeline(made))
+
+
+@route("POST", PROJECT + "/pipeline", "developer")
+def run_branch(call: Call) -> Answer:
+    """Start a pipeline for the head of a branch."""
+    (ref,) = call.want("ref")
+    made = call.parts.actions.run_branch(call.project, call.user, ref)
+    return Made(HTTPStatus.CREATED, call.parts.shapes.pipeline(made))
+
+
+@route("POST", PROJECT + "/pipelines/{pipeline}/cancel", "developer")
+def cancel(call: Call) -> Answer:
+    """Stop a pipeline."""
+    found = _pipeline(call)
+    found.status = "canceled"
+    return call.parts.shapes.pipeline(found)
+
+
 @route("GET", PROJECT + "/pipelines/{pipeline}")
 def pipeline(call: Call) -> Answer:
     """Read a pipeline."""

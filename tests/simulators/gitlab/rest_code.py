@@ -6,7 +6,7 @@ import base64
 import hashlib
 from urllib.parse import unquote
 
-from tests.simulators.gitlab.access import Refusal, missing, refused
+from tests.simulators.gitlab.access import Refusal, covers, missing, refused
 from tests.simulators.gitlab.rest import FILES, PROJECT, Answer, Call, Made, Page, route
 from tests.simulators.gitlab.rest_talk import update
 
@@ -161,7 +161,7 @@ def branch(call: Call) -> Answer:
 def delete_branch(call: Call) -> Answer:
     """Delete a branch; protected ones stay."""
     name = call.params["branch"]
-    if name in call.project.protected:
+    if any(covers(rule, name) for rule in call.project.protected):
         raise refused(403, "Protected branches can't be deleted. Use the UI")
     if call.parts.hosting.branch(call.project, name) is None:
         raise missing("Branch")

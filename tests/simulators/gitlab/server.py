@@ -18,7 +18,15 @@ from bot import settings
 from bot.model.event import ForgeKind, Repo
 from tests.simulators.contract import Exchange, Recorder
 from tests.simulators.github.faults import Fault, Faults
-from tests.simulators.gitlab import rest_builds, rest_code, rest_hooks, rest_places, rest_talk
+from tests.simulators.gitlab import (
+    rest_builds,
+    rest_code,
+    rest_history,
+    rest_hooks,
+    rest_places,
+    rest_rights,
+    rest_talk,
+)
 from tests.simulators.gitlab.base import Executed
 from tests.simulators.gitlab.builds import Actions
 from tests.simulators.gitlab.git_http import GitHttp, GitRequest
@@ -37,8 +45,10 @@ METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 HANDLERS: Final = (
     rest_builds,
     rest_code,
+    rest_history,
     rest_hooks,
     rest_places,
+    rest_rights,
     rest_talk,
 )  # Importing them fills the table of routes
 
@@ -115,9 +125,41 @@ class GitLabSimulator(Serving):
         above, _, name = path.rpartition("/")
 
         def move() -> None:
+            before, group = project.full_path, project.group
             project.group, project.path = self.world.group(above), name
+            what = "project_rename" if project.group is group else "project_transfer"
+            self.courier.emit_system(self._payloads.project_moved(project, self.world.root_user, what, before))
 
         self.do(move)
+
+    def changes_visibility(self, project: Project, visibility: str) -> None:
+        """Let an owner make a project private, internal or public; only system hooks tell of it."""
+
+        def change() -> None:
+            project.visibility = visibility
+            self.courier.emit_system(self._payloads.project_created(project, self.world.root_user, "project_update"))
+
+        self.do(change)
+
+    def protect(
+        self, project: Project, rule: str, *, push: int = 0, merge: int = 0, only: Collection[int] = ()
+    ) -> None:
+        """Protect the branches under a rule: the levels that may (0: no one), and accounts that may all the same."""
+
+        def protect() -> None:
+            project.protected[rule] = (push, merge)
+            project.admitted[rule] = (frozenset(only), frozenset(only))
+
+        self.do(protect)
+
+    def service_desk(self, project: Project, title: str, address: str = "customer@elsewhere.example") -> int:
+        """Open an issue from an e-mail, as GitLab's own account does for whoever wrote it."""
+
+        def open_one() -> int:
+            by = self.world.find_user("support-bot") or self.world.add_user("support-bot", bot=True)
+            return self.actions.open_issue(project, by, title, "", [], confidential=True, reply_to=address).iid
+
+        return self.do(open_one)
 
     def repo(self, project: Project) -> Repo:
         """Name a project as the bot does."""

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from tests.simulators.gitlab.shapes_accounts import AccountShapes, Json, when
-from tests.simulators.gitlab.things import Award, Job, MergeRequest, Note, Pipeline, Subject
+from tests.simulators.gitlab.things import Award, Job, LabelEvent, MergeRequest, Note, Pipeline, Subject
 from tests.simulators.gitlab.world import User
 
 STATS: Final = {
@@ -51,8 +51,8 @@ class Shapes(AccountShapes):
                 "relative": f"{mark}{subject.iid}",
                 "full": f"{subject.project.full_path}{mark}{subject.iid}",
             },
-            "imported": False,
-            "imported_from": "none",
+            "imported": subject.imported_from != "none",
+            "imported_from": subject.imported_from,
         }
 
     def page(self, subject: Subject) -> str:
@@ -62,7 +62,22 @@ class Shapes(AccountShapes):
     def issue(self, issue: Subject) -> Json:
         """Write an issue."""
         more = {"type": "ISSUE", "issue_type": "issue", "confidential": issue.confidential, "severity": "UNKNOWN"}
-        return self._subject(issue) | more | {"moved_to_id": None, "has_tasks": False, "merge_requests_count": 0}
+        more |= {"service_desk_reply_to": issue.reply_to, "has_tasks": False, "merge_requests_count": 0}
+        return self._subject(issue) | more | {"moved_to_id": issue.moved_to.id if issue.moved_to else None}
+
+    def label_event(self, subject: Subject, event: LabelEvent) -> Json:
+        """Write who set or took a label; one that was deleted since has no name left."""
+        label = event.label if event.label in subject.project.labels else None
+        name = {"id": event.label.id, "name": event.label.title, "color": event.label.color, "description": ""}
+        return {
+            "id": event.id,
+            "user": self.user(event.user),
+            "created_at": when(event.created),
+            "resource_type": subject.kind,
+            "resource_id": subject.id,
+            "label": name if label else None,
+            "action": event.action,
+        }
 
     def merge_request(self, mr: MergeRequest) -> Json:
         """Write a merge request as lists do."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from tests.simulators.gitlab.access import covers
 from tests.simulators.gitlab.hosting import Commit, Hosting
 from tests.simulators.gitlab.things import Label
-from tests.simulators.gitlab.world import EVENTS, Hook, Project, User, World
+from tests.simulators.gitlab.world import EVENTS, Group, Hook, Project, User, World
 
 Json = dict[str, Any]
 
@@ -52,6 +53,37 @@ class AccountShapes:
         """Write a member with the highest level; a blocked account keeps its membership."""
         more = {"created_at": when(user.created), "access_level": project.level(user), "expires_at": None}
         return self.user(user) | more | {"membership_state": "active"}
+
+    def group_member(self, user: User, group: Group) -> Json:
+        """Write a member of a group, inherited ones included, with the membership of the highest level."""
+        where = max(group.line, key=lambda one: one.members.get(user.id, 0))
+        until = where.until.get(user.id)
+        more = {"created_at": when(where.joined.get(user.id, user.created)), "access_level": group.level(user)}
+        more["expires_at"] = until.isoformat() if until else None
+        return self.user(user) | more | {"membership_state": "active"}
+
+    def protected_branch(self, project: Project, rule: str) -> Json:
+        """Write a rule of protected branches."""
+        named = project.admitted.get(rule, (frozenset(), frozenset()))
+        push, merge = (
+            [self._level(level, None)] * (level > 0 or not users) + [self._level(40, user) for user in sorted(users)]
+            for level, users in zip(project.protected[rule], named, strict=True)
+        )
+        return {
+            "id": project.id * 10 + list(project.protected).index(rule),
+            "name": rule,
+            "push_access_levels": push,
+            "merge_access_levels": merge,
+            "allow_force_push": False,
+            "unprotect_access_levels": [],
+            "code_owner_approval_required": False,
+            "inherited": False,
+        }
+
+    def _level(self, level: int, user: int | None) -> Json:
+        said = {0: "No one", 30: "Developers + Maintainers", 40: "Maintainers"}.get(level, "")
+        shown: Json = {"id": level * 100 + (user or 0), "access_level": level, "access_level_description": said}
+        return shown | {"user_id": user, "group_id": None, "deploy_key_id": None}
 
     def project(self, project: Project, user: User | None) -> Json:
         """Write a project."""
@@ -134,7 +166,7 @@ class AccountShapes:
             "name": name,
             "commit": self.commit(project, commit),
             "merged": False,
-            "protected": name in project.protected,
+            "protected": any(covers(rule, name) for rule in project.protected),
             "developers_can_push": False,
             "developers_can_merge": False,
             "can_push": True,

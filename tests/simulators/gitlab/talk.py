@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from tests.simulators.gitlab.access import missing, refused
@@ -12,6 +14,7 @@ from tests.simulators.gitlab.shapes_accounts import Json
 from tests.simulators.gitlab.things import Award, Label, Note, Subject
 from tests.simulators.gitlab.world import Project, User
 
+PAUSE: Final = timedelta(seconds=10)  # between opening an issue and a person's next act; templates need none
 LONGEST_NOTE: Final = 1_000_000
 LONGEST_DESCRIPTION: Final = 1_048_576
 LONGEST_TITLE: Final = 255
@@ -25,19 +28,49 @@ class Talk(Base):
     most_notes = MOST_NOTES  # tests lower it
 
     def open_issue(
-        self, project: Project, by: User, title: str, text: str | None, labels: list[str], *, confidential: bool = False
+        self,
+        project: Project,
+        by: User,
+        title: str,
+        text: str | None,
+        labels: list[str],
+        *,
+        confidential: bool = False,
+        imported_from: str = "none",
+        reply_to: str | None = None,
     ) -> Subject:
         """Open an issue; its hook carries the labels given with it."""
         self.check_texts(title, text)
         left, actions = self._clean(text)
         now, iid = self._world.now(), max([0, *project.issues]) + 1
         number = self._world.next_id()
-        issue = Subject(number, iid, project, title, left, by, now, now, confidential=confidential)
+        made = now if labels else now - PAUSE
+        issue = Subject(number, iid, project, title, left, by, made, now, confidential=confidential)
         issue.labels = [project.label(name) or self.new_label(project, name) for name in labels]
+        issue.imported_from, issue.reply_to = imported_from, reply_to
+        self.history(issue, by, [], issue.labels)
         project.issues[iid] = issue
         self.tell(issue, by, "open", {"id": (None, number), "title": ("", title)})
         self._carry_out(issue, by, actions)
         return issue
+
+    def move_issue(self, issue: Subject, by: User, to: Project) -> Subject:
+        """Move an issue to another project: a copy there, with notes and the history of labels, and this one closed."""
+        iid, number = max([0, *to.issues]) + 1, self._world.next_id()
+        there = Subject(number, iid, to, issue.title, issue.description, issue.author, issue.created, self._world.now())
+        there.labels = [to.label(x.title) or self.new_label(to, x.title) for x in issue.labels]
+        for event in issue.label_events:
+            label = to.label(event.label.title) or self.new_label(to, event.label.title)
+            there.label_events.append(replace(event, id=self._world.next_id(), label=label))
+        for note in issue.notes:
+            there.notes.append(replace(note, id=self._world.next_id(), subject=there, awards=[]))
+        to.issues[iid] = there
+        self.tell(there, by, "open", {"id": (None, number), "title": ("", issue.title)})
+        self.say(there, by, f"moved from {issue.project.full_path}#{issue.iid}")
+        self.say(issue, by, f"moved to {to.full_path}#{iid}")
+        issue.moved_to = there
+        self.set_state(issue, by, "closed")
+        return there
 
     def check_texts(self, title: str | None, text: str | None) -> None:
         """Hold title and description to their limits."""
@@ -74,6 +107,7 @@ class Talk(Base):
         if {label.title for label in now} == {label.title for label in before}:
             return
         subject.labels = now
+        self.history(subject, by, before, now)
         shown = (self._payloads.labels(subject, before), self._payloads.labels(subject, now))
         self._touched(subject, by, "update", {"labels": shown})
 

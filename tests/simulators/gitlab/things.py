@@ -53,6 +53,17 @@ class Note:
         return self.internal or self.subject.confidential
 
 
+@dataclass(frozen=True)
+class LabelEvent:
+    """A label was set or taken off."""
+
+    id: int
+    user: User
+    created: datetime
+    label: Label
+    action: str  # add, remove
+
+
 @dataclass(eq=False)
 class Subject:
     """What can be talked about: an issue, and with `MergeRequest` a merge request; each counts its own numbers."""
@@ -72,8 +83,12 @@ class Subject:
     locked: bool = False
     confidential: bool = False
     labels: list[Label] = field(default_factory=list)
+    label_events: list[LabelEvent] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     awards: list[Award] = field(default_factory=list)
+    imported_from: str = "none"
+    reply_to: str | None = None  # the address behind an issue of the service desk
+    moved_to: Subject | None = None
 
     kind = "Issue"
     folder = "issues"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -39,6 +39,7 @@ class Traits:
     old_payloads: bool = False  # no ids of user and project, no event_type, no newer fields
     # What follows failures: back-off for 4 and the end after 40; 4xx ends it after 4 (before 17.11); nothing.
     disables: Literal["backoff", "forever", "never"] = "backoff"
+    most_paths: int = 1_000  # of a comparison
     refused_refs: tuple[str, ...] = ()  # prefixes that a server-side hook of the instance refuses
 
     @classmethod
@@ -72,6 +73,8 @@ class Group:
     path: str
     parent: Group | None = None
     members: dict[int, int] = field(default_factory=dict)
+    joined: dict[int, datetime] = field(default_factory=dict)
+    until: dict[int, date] = field(default_factory=dict)  # the day on which a membership ends
     hooks: list[Hook] = field(default_factory=list)
 
     @property
@@ -83,6 +86,10 @@ class Group:
     def line(self) -> list[Group]:
         """List this group and those above it."""
         return [self, *(self.parent.line if self.parent else [])]
+
+    def level(self, user: User) -> int:
+        """Read an account's highest access level, here or above; 0 is none."""
+        return max(group.members.get(user.id, 0) for group in self.line)
 
 
 @dataclass(eq=False)
@@ -106,7 +113,11 @@ class Hook:
 
 @dataclass(eq=False)
 class Project:
-    """A project with its bare git directory; `protected` maps a branch to the levels that push and merge need."""
+    """A project with its bare git directory.
+
+    `protected` maps a branch, or a pattern with `*`, to the levels that push and merge need (0: no one); `admitted`
+    names accounts that may all the same.
+    """
 
     id: int
     path: str
@@ -122,6 +133,8 @@ class Project:
     pipelines: list[Pipeline] = field(default_factory=list)
     hooks: list[Hook] = field(default_factory=list)
     protected: dict[str, tuple[int, int]] = field(default_factory=lambda: {"main": (40, 40)})
+    admitted: dict[str, tuple[frozenset[int], frozenset[int]]] = field(default_factory=dict)
+    variables: dict[str, bool] = field(default_factory=dict)  # name -> whether it is protected
     approvals_required: int = 0
     resets_approvals: bool = True  # on push
     author_approves: bool = True

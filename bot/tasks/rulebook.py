@@ -1,0 +1,85 @@
+"""The policy in force for a repository: the server's, narrowed by the file that the repository's people keep."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from bot.audit import kinds
+from bot.audit.chain import Draft
+from bot.forges.protocol import Forge, Home
+from bot.model.errors import GatewrightError
+from bot.model.event import ForgeKind, Repo
+from bot.model.policy import Policy
+from bot.policy.narrow import Refusal, narrow
+from bot.policy.presets import local
+from bot.policy.repository import policy_table
+from bot.tasks.desk import Desk
+
+FILE: Final = ".gatewright.toml"
+
+
+class Rulebook(msgspec.Struct, frozen=True):
+    """What holds now, and where it comes from; `refused` are keys with which the file would have widened."""
+
+    policy: Policy
+    server_sha256: str
+    file_sha256: str = ""
+    file_commit: str = ""
+    file_by: int = 0
+    refused: tuple[Refusal, ...] = ()
+
+    def record(self) -> kinds.PolicyChanged:
+        """Spell it for a journal."""
+        return kinds.PolicyChanged(
+            policy_sha256=self.policy.sha256(),
+            policy=self.policy,
+            server_sha256=self.server_sha256,
+            file_sha256=self.file_sha256,
+            file_commit=self.file_commit,
+            file_by=self.file_by,
+        )
+
+    def draft(self, desk: Desk) -> Draft:
+        """Make the record that puts it in force."""
+        return Draft("policy.changed", self.record(), desk.service)
+
+
+async def rulebook(desk: Desk, forge: Forge, home: Home) -> Rulebook:
+    """Read the policy as it stands now; an unreadable file raises, because nobody knows what it meant to forbid."""
+    server = desk.settings.policy
+    if home.repo.forge is ForgeKind.LOCAL:
+        return Rulebook(local(server), server.sha256())
+    repo, branch = await _place(forge, home, server)
+    content = await forge.file(repo, FILE, await forge.head(repo, branch))
+    if content is None:
+        return Rulebook(server, server.sha256())
+    narrowed = narrow(server, policy_table(content))
+    last = await forge.last_change(repo, FILE, branch)
+    for refused in narrowed.refused:
+        desk.log.warning("policy.widening", repo=repo.path, key=refused.key, why=refused.why)
+    return Rulebook(
+        narrowed.policy,
+        server.sha256(),
+        hashlib.sha256(content).hexdigest(),
+        last.commit if last else "",
+        last.by if last else 0,
+        narrowed.refused,
+    )
+
+
+async def _place(forge: Forge, home: Home, server: Policy) -> tuple[Repo, str]:
+    """Find whose file counts: the repository's own, or the one that the server pins for all."""
+    if not server.file_project:
+        return home.repo, home.default_branch
+    pinned = await forge.lookup(home.repo, server.file_project)
+    if pinned is None:
+        raise GatewrightError(
+            "GW-POLICY-FILE",
+            f"the policy file of {server.file_project} cannot be read",
+            why="there is no such project, or the bot's account cannot see it",
+            fix="give the bot read access, or correct policy.file_project",
+        )
+    return pinned, server.file_ref or (await forge.home(pinned)).default_branch

@@ -1,0 +1,60 @@
+"""What people are asked about before work leaves the machine, in the form that records and blobs hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from bot.audit.blobs import Blobs
+from bot.model.order import Order
+from runners import evidence
+from runners.scope.findings import digest, findings
+from runners.scope.view import Finding
+from runners.sight import look
+from runners.workspace.git import Git
+
+LONGEST_PATH: Final = 256  # what a record takes
+FIRST, FIRST_BYTES = 24, 8 << 10  # findings that stand in a record itself
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What was found: part of the record's data, the whole list as JSON, and whether nobody needs to be asked."""
+
+    data: dict[str, Any]
+    content: bytes
+    is_let_pass: bool
+
+
+async def scope_of(git: Git, blobs: Blobs, order: Order, head: str, clean: Callable[[bytes], bytes]) -> Scope:
+    """Hold base..head to the plan and the policy of an order."""
+    view = await look(git, order.base_commit, head)
+    found = findings(view, evidence.plan(order, blobs), order.policy)
+    # Secrets go before the digest is taken: it is taken again from what is stored.
+    found = tuple(replace(each, detail=clean(each.detail.encode()).decode()) for each in found)
+    sha256 = digest(found)
+    data = {"scope_sha256": sha256, "count": len(found), "findings": first(found)}
+    return Scope(data, msgspec.json.encode(found), not found or sha256 in order.scope_approved)
+
+
+def first(found: Sequence[Finding]) -> list[dict[str, str]]:
+    """Take as many findings as one record holds: 24, and no more than 8 KiB of them."""
+    rows: list[dict[str, str]] = []
+    room = FIRST_BYTES
+    for each in found[:FIRST]:
+        row = {**msgspec.to_builtins(each), "path": recordable(each.path)}
+        room -= len(msgspec.json.encode(row))
+        if room < 0:
+            break
+        rows.append(row)
+    return rows
+
+
+def recordable(path: str) -> str:
+    """Shorten a path that no record can hold, by a digest of the whole."""
+    if len(path) <= LONGEST_PATH:
+        return path
+    return f"{path[:180]}...{hashlib.sha256(path.encode()).hexdigest()}"
