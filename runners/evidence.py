@@ -14,7 +14,7 @@ from bot.model.errors import GatewrightError
 from bot.model.evidence import Plan, QaReport
 from bot.model.order import Order
 from bot.model.qa_document import render_qa
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.names import Names
 from runners.quality.trace import Work, trace
 

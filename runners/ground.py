@@ -14,7 +14,7 @@ from typing import Final
 from bot.audit.blobs import Blobs
 from bot.model.errors import Unavailable
 from bot.model.order import Order
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.access import Access
 from runners.site import Site
 from runners.workspace.bundle import unpack

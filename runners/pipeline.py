@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from bot.model.errors import GatewrightError, Superseded
 from bot.model.order import Order
-from bot.model.task import Step
+from bot.model.state import Step
 from runners import evidence
 from runners.access import Access
 from runners.ground import WRITING, standing

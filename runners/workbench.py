@@ -15,7 +15,7 @@ from bot.audit.redact import redact
 from bot.audit.source import source_digest
 from bot.model.errors import GatewrightError
 from bot.model.order import Order
-from bot.model.task import Step
+from bot.model.state import Step
 from runners import evidence, foreign
 from runners.access import Access
 from runners.agent import Agent, hired, is_recorded

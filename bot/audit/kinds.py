@@ -320,7 +320,7 @@ class Pushed(Data, frozen=True):
 
 
 class ScopeFinding(Data, frozen=True):
-    """One thing in a change that its plan did not say or that policy protects; `sha256` is of the file's new content."""
+    """One thing in a change beyond its plan, or that policy protects; `sha256` is of the file's new content."""
 
     rule: Short
     path: Short

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from bot.model.command import Verb
-from bot.model.task import State
+from bot.model.state import State
 from bot.model.verbs import BY_VERB, CATALOGUE, Entry, Takes, Where
 
 __all__ = ["CATALOGUE", "Entry", "Takes", "Where", "entry", "possible", "suggestion"]

@@ -11,7 +11,7 @@ from bot.model.event import AccountKind, Actor
 from bot.model.manners import Manners
 from bot.model.policy import Policy
 from bot.model.role import Role
-from bot.model.task import State
+from bot.model.state import State
 from bot.model.verbs import Entry, Takes, Where
 
 OWN: Final = "GW-COMMAND-OWN"

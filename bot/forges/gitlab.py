@@ -44,7 +44,15 @@ FILE_BYTES: Final = 1 << 20
 GIT_USER: Final = "oauth2"  # any name will do beside a project, group or personal access token
 PACE: Final = Pace()
 # A bare `/approve` is a quick action, carried out and cut out before anybody hears of it; `>>>` quotes several lines.
-MANNERS: Final = Manners(takes_bare=False, change_word="merge request", quote_fence=">>>")
+MANNERS: Final = Manners(
+    takes_bare=False,
+    change_word="merge request",
+    quote_fence=">>>",
+    native_names_commit=False,
+    owners_files=("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+    owners_in_sections=True,
+    owners_may_be_groups=True,
+)
 
 
 class GitLab:

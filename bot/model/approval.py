@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from bot.model.task import Gate, Profile
+from bot.model.state import Gate
+from bot.model.task import Profile
 
 DOMAIN: Final = b"gatewright/gate/v1\n"
 SHOWN: Final = 12  # hex digits that texts print; a unique prefix of this length or more is accepted

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from bot.model.event import Repo
+from bot.model.gates import Artifact
 from bot.model.policy import Policy
-from bot.model.task import Artifact, Step
+from bot.model.state import Step
 
 
 class Order(msgspec.Struct, frozen=True):

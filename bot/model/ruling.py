@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from bot.model.event import AccountKind
 from bot.model.role import Role
-from bot.model.task import Gate
+from bot.model.state import Gate
 
 Short = Annotated[str, Meta(max_length=256)]
 Id = Annotated[int, Meta(ge=0, lt=2**53)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from bot.model.event import Actor, Repo
+from bot.model.gates import Approval, Artifact, Emergency, Passed, Request, Ruled, Scope, Void
 from bot.model.policy import Policy
+from bot.model.state import Gate, Phase, State, Step
 
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 TASK_ID: Final = re.compile(r"^(0|[1-9][0-9]{0,9})-[0-9a-hjkmnp-tv-z]{6}$")
@@ -19,81 +20,6 @@ TASK_ID: Final = re.compile(r"^(0|[1-9][0-9]{0,9})-[0-9a-hjkmnp-tv-z]{6}$")
 def new_task_id(issue: int) -> str:
     """Make an id such as `42-k7f3qd`; the caller claims it instance-wide before use."""
     return f"{issue}-{''.join(secrets.choice(CROCKFORD) for _ in range(6))}"
-
-
-class Phase(StrEnum):
-    """What a model does; these five names are the keys of a profile."""
-
-    SPEC = "spec"
-    PLANNING = "planning"
-    CODING = "coding"
-    QA = "qa"
-    QA_FIXER = "qa_fixer"
-
-
-class Step(StrEnum):
-    """What one attempt does: a phase, or one of the two deliveries that need no model."""
-
-    SPEC = "spec"
-    PLANNING = "planning"
-    CODING = "coding"
-    QA = "qa"
-    QA_FIXER = "qa_fixer"
-    PUBLISH = "publish"
-    ARCHIVE = "archive"
-
-    @property
-    def phase(self) -> Phase | None:
-        """Name the phase whose model this step asks, if it asks one."""
-        return None if self in (Step.PUBLISH, Step.ARCHIVE) else Phase(self.value)
-
-
-class Gate(StrEnum):
-    """Where people decide."""
-
-    SPEC = "spec"
-    PLAN = "plan"
-    SCOPE = "scope"
-    CHANGE = "change"
-
-
-class State(StrEnum):
-    """Where a task stands; bot/tasks/machine.py holds every transition."""
-
-    RECEIVED = "received"
-    SPEC = "spec"
-    SPEC_REVIEW = "spec_review"
-    PLAN = "plan"
-    PLAN_REVIEW = "plan_review"
-    CODING = "coding"
-    QA = "qa"
-    FIXING = "fixing"
-    SCOPE_REVIEW = "scope_review"
-    PUBLISHING = "publishing"
-    CHANGE_REVIEW = "change_review"
-    DONE = "done"
-    BLOCKED = "blocked"
-    CANCELLED = "cancelled"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-
-    @property
-    def is_final(self) -> bool:
-        """Tell whether nothing can follow."""
-        return self in (State.DONE, State.CANCELLED, State.REJECTED, State.EXPIRED)
-
-    @property
-    def gate(self) -> Gate | None:
-        """Name the gate at which this state waits for people, if it does."""
-        return GATE_OF.get(self)
-
-
-GATE_OF: Final = {
-    State.SPEC_REVIEW: Gate.SPEC,
-    State.PLAN_REVIEW: Gate.PLAN,
-    State.SCOPE_REVIEW: Gate.SCOPE,
-    State.CHANGE_REVIEW: Gate.CHANGE,
-}
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,78 +56,6 @@ class Usage(msgspec.Struct, frozen=True):
         return Usage(
             self.calls - other.calls, self.tokens_in - other.tokens_in, self.tokens_out - other.tokens_out, cost
         )
-
-
-class Artifact(msgspec.Struct, frozen=True):
-    """One draft of a spec or a plan: its bytes are the blob `commitment`, its digest is over the content."""
-
-    gate: Gate
-    rev: int
-    sha256: str
-    commitment: str
-    author: str  # "model" or a person's actor id such as "github:583231"
-
-
-class Approval(msgspec.Struct, frozen=True):
-    """One person's yes to exactly one gate digest; a ruling says whether it counts and suffices."""
-
-    gate: Gate
-    rev: int
-    digest: str
-    actor: Actor
-    role: str  # when it was said
-    at_ms: int
-    event_id: str = ""
-    method: str = "shown"
-    comment_sha256: str = ""
-
-
-class Passed(msgspec.Struct, frozen=True):
-    """A ruling that let a gate pass, and whose yes it rests on."""
-
-    gate: Gate
-    digest: str
-    at_ms: int
-    people: tuple[int, ...]
-    is_emergency: bool = False
-    record: int = 0  # its number in the journal
-
-
-class Ruled(msgspec.Struct, frozen=True):
-    """What the last ruling at a gate was taken on; `missing` names the rules that were not met."""
-
-    digest: str
-    events: tuple[str, ...]  # of the votes
-    at_ms: int
-    passed: bool
-    missing: tuple[str, ...] = ()
-    breakers: int = 0
-
-
-class Scope(msgspec.Struct, frozen=True):
-    """What a change holds beyond its plan; `blob` is the whole list."""
-
-    sha256: str
-    commit: str
-    source_sha256: str
-    count: int
-    blob: str
-
-
-class Void(msgspec.Struct, frozen=True):
-    """Approvals at a gate that fell, and what for: a reason of bot/reports/voids.toml."""
-
-    gate: Gate
-    reason: str
-
-
-class Emergency(msgspec.Struct, frozen=True):
-    """One of two people broke the glass for a gate digest."""
-
-    gate: Gate
-    digest: str
-    person: int
-    review_due_ms: int
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -242,15 +96,6 @@ class Pull(msgspec.Struct, frozen=True):
     branch: str
     draft: bool
     state: str  # open, merged, closed
-
-
-class Request(msgspec.Struct, frozen=True):
-    """An approval that was asked for: the digest that was shown, and when."""
-
-    gate: Gate
-    rev: int
-    digest: str
-    at_ms: int
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from bot.model.command import Verb
-from bot.model.task import State
+from bot.model.state import State
 
 
 class Takes(StrEnum):

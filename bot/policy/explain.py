@@ -9,7 +9,7 @@ import msgspec
 
 from bot.model.policy import Policy
 from bot.model.ruling import Case, Outcome, Ruling
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.presets import local, preset
 from bot.policy.repository import FILE
 from bot.policy.rules import RULES, TALLIES

@@ -1,22 +1,17 @@
-"""CODEOWNERS as GitHub and GitLab read it: whom the touched paths ask for."""
+"""CODEOWNERS as the forges read it: whom the touched paths ask for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
 
 from bot.model.errors import GatewrightError
-from bot.model.event import ForgeKind
 
 LIMIT: Final = 3 * 1024 * 1024  # bytes: beyond it GitHub reads no such file
-PLACES: Final[Mapping[ForgeKind, tuple[str, ...]]] = {
-    ForgeKind.GITHUB: (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
-    ForgeKind.GITLAB: ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
-}
 _HEADING: Final = re.compile(r"(\^?)\[([^\]]+)\](?:\[([^\]]*)\])?(?:\s+(\S.*))?")
 _WORD: Final = re.compile(r"(?:\\.|[^\s\\])+|\\")
 _ESCAPED: Final = re.compile(r"\\(.)")
@@ -72,13 +67,8 @@ class _Section:
         return () if not found or any(rule.is_exclusion for rule in found) else found[-1].owners
 
 
-def places(forge: ForgeKind) -> tuple[str, ...]:
-    """List where the file may lie, in the forge's order: the first that exists counts."""
-    return PLACES.get(forge, ())
-
-
 def owner_groups(text: str, paths: Iterable[str], *, sections: bool) -> tuple[OwnerGroup, ...]:
-    """List the different groups of owners that paths ask for, none for paths without; GitLab has `sections`.
+    """List the different groups of owners that paths ask for, none for paths without; some forges know `sections`.
 
     Raises GatewrightError for a file that is too large to be one.
     """
@@ -112,7 +102,7 @@ def _read(text: str, *, sections: bool) -> list[_Section]:
         if heading:
             section = known.setdefault(heading[2].strip().casefold(), _Section())
             defaults = _head(section, heading)
-        elif rule := _rule(line, defaults, is_gitlab=sections):
+        elif rule := _rule(line, defaults, is_sectioned=sections):
             section.rules.append(rule)
     return list(known.values())
 
@@ -127,20 +117,20 @@ def _head(section: _Section, heading: re.Match[str]) -> tuple[str, ...]:
     return section.owners
 
 
-def _rule(line: str, defaults: tuple[str, ...], *, is_gitlab: bool) -> _Rule | None:
+def _rule(line: str, defaults: tuple[str, ...], *, is_sectioned: bool) -> _Rule | None:
     pattern, *words = _WORD.findall(line)
     is_exclusion = pattern.startswith("!")
-    if is_exclusion and not is_gitlab:
+    if is_exclusion and not is_sectioned:
         return None  # GitHub knows none, and reading one would ask fewer people
     pattern = pattern.removeprefix("!")
     parts = tuple(_part(each) for each in pattern.strip("/").split("/"))
     if parts == ("",):
         return None
-    is_anchored = pattern.startswith("/") if is_gitlab else "/" in pattern.rstrip("/")
+    is_anchored = pattern.startswith("/") if is_sectioned else "/" in pattern.rstrip("/")
     return _Rule(
         parts=parts if is_anchored else ("**", *parts),
         is_folder=pattern.endswith("/"),
-        is_deep=not is_gitlab and not (is_anchored and parts[-1] == "*"),
+        is_deep=not is_sectioned and not (is_anchored and parts[-1] == "*"),
         owners=tuple(_owners(words)) or defaults,
         is_exclusion=is_exclusion,
     )

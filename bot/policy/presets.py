@@ -15,7 +15,7 @@ import msgspec
 from bot.model.command import Verb
 from bot.model.errors import UsageError
 from bot.model.policy import BreakGlass, Delegation, GateRule, Policy
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.windows import parse
 
 NAMES: Final[tuple[str, ...]] = get_args(get_type_hints(Policy)["preset"])

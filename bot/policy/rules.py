@@ -16,7 +16,7 @@ from bot.model.event import AccountKind
 from bot.model.policy import GateRule, Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Outcome, Ruling, Tally, Vote
-from bot.model.task import Gate
+from bot.model.state import Gate
 
 DAY_MS: Final = 86_400_000
 BREAKERS: Final = 2  # people who break the glass together
@@ -132,7 +132,7 @@ def _is_barred(policy: Policy, case: Case, vote: Vote) -> bool:
 
 
 def _native_counts(policy: Policy, vote: Vote) -> bool:
-    """A review on GitHub names its commit; a native approval on GitLab carries none, whatever it is said to mean."""
+    """A review names its commit; an approval that carries none proves nothing, whatever it is said to mean."""
     if vote.method == "review":
         return policy.native_approval != "ignored"
     return vote.method != "native" or policy.native_approval == "counts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bot.model.manners import Manners
-from bot.model.task import State
+from bot.model.state import State
 from bot.model.verbs import CATALOGUE
 from bot.reports.render import environment, tidy
 from bot.reports.words import Words

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bot.model.task import Attempt, Gate, State, Step, Task, Usage
+from bot.model.state import Gate, State, Step
+from bot.model.task import Attempt, Task, Usage
 from bot.reports.views import Spent, Stage
 
 _STAGES: Final = (

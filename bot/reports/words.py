@@ -13,11 +13,13 @@ from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
 from bot.model.event import Repo
 from bot.model.evidence import Met, Plan, QaReport, Spec
+from bot.model.gates import Emergency
 from bot.model.hygiene import Removed
 from bot.model.hygiene_characters import Hidden
 from bot.model.manners import Manners
 from bot.model.role import Role
-from bot.model.task import Emergency, Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.model.verbs import CATALOGUE
 from bot.reports.marker import Place, marker
 from bot.reports.neutral import Markdown, bare

@@ -13,7 +13,9 @@ from bot.commands.permission import decide
 from bot.model.command import Command, Verb
 from bot.model.documents import normalise, parse_plan, parse_spec
 from bot.model.errors import GatewrightError, Refused
-from bot.model.task import Gate, Phase, State, Task
+from bot.model.hygiene_characters import seen
+from bot.model.state import Gate, Phase, State
+from bot.model.task import Task
 from bot.tasks.approving import approve, emergency, release
 from bot.tasks.context import Context
 
@@ -98,7 +100,7 @@ def _edit(context: Context, command: Command) -> tuple[Draft, ...]:
     task, gate = context.task, context.task.state.gate
     if not command.block.strip():
         raise Refused("GW-EDIT-EMPTY", "there is no text to take over", fix="put the whole text into a fenced block")
-    text = normalise(command.block)
+    text = normalise(seen(command.block))  # a draft holds nothing that those who approve it cannot see
     spec = parse_spec(text) if gate is Gate.SPEC else parse_spec(_text_of(context, task))
     if gate is Gate.PLAN:
         parse_plan(text, spec)

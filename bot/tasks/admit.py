@@ -10,7 +10,8 @@ from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.audit.record import Outcome, RecordError, Ref, Who
 from bot.model.errors import Refused
-from bot.model.task import Attempt, Step, Task
+from bot.model.state import Step
+from bot.model.task import Attempt, Task
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.journal import Admitted

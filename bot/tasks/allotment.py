@@ -8,7 +8,8 @@ from typing import Final
 
 from bot.model.errors import Refused
 from bot.model.event import ForgeKind
-from bot.model.task import Step, Task
+from bot.model.state import Step
+from bot.model.task import Task
 from bot.tasks.desk import Desk
 from bot.tasks.rulebook import FILE
 from bot.tasks.teams import check_model, queue_for

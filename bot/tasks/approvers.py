@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from bot.model.task import Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.policy.rules import barred
+from bot.reports.tables import table
 from bot.reports.views import Approvers
 from bot.tasks.ballot import Ballot
 from bot.tasks.desk import Desk
 from bot.tasks.names import logins
-
-PARTS = {
-    "labeller": "who asked for this",
-    "author": "who wrote the issue",
-    "writer": "whose words are in it",
-    "committer": "who pushed to the branch",
-    "spec": "who approved the spec",
-    "plan": "who approved the plan",
-    "scope": "who approved the scope findings",
-    "change": "who approved the change",
-}
 
 
 async def approvers(desk: Desk, task: Task, gate: Gate) -> Approvers:
@@ -33,6 +24,8 @@ async def approvers(desk: Desk, task: Task, gate: Gate) -> Approvers:
     return Approvers(
         needed=rule.quorum,
         who=", ".join(rule.approvers),
-        barred=tuple(f"{names[person]}, {PARTS[part]}" for person, part in kept_apart.items() if person),
+        barred=tuple(
+            f"{names[person]}, {table('parts')[part]['words']}" for person, part in kept_apart.items() if person
+        ),
         given=tuple(sorted(given.values())),
     )

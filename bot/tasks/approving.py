@@ -9,8 +9,8 @@ from bot.audit.chain import Draft
 from bot.model.approval import SHOWN, matches
 from bot.model.command import Command
 from bot.model.errors import Refused
-from bot.model.event import ForgeKind
-from bot.model.task import Gate, Request
+from bot.model.gates import Request
+from bot.model.state import Gate
 from bot.policy.rules import TALLIES
 from bot.tasks.ballot import sha256
 from bot.tasks.binding import binding
@@ -65,9 +65,9 @@ def approve(context: Context, command: Command) -> tuple[Draft, ...]:
 
 
 def method(context: Context, command: Command) -> str:
-    """Name how a yes was said; a review on GitHub is of one commit, an approval on GitLab of whatever is there."""
+    """Name how a yes was said; a review is of one commit, a bare approval of whatever is there."""
     if context.is_native:
-        return "native" if context.event.repo.forge is ForgeKind.GITLAB else "review"
+        return "review" if context.manners.native_names_commit else "native"
     return "digest" if digests(command) else "shown"
 
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.record import Record
-from bot.model.task import Attempt, State, Step, Task, Usage, Verdict
+from bot.model.state import State, Step
+from bot.model.task import Attempt, Task, Usage, Verdict
 from bot.tasks.machine import Signal
 from bot.tasks.moves import block, move, ref
 

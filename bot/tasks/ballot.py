@@ -11,11 +11,13 @@ from typing import Final
 import msgspec
 
 from bot.forges.protocol import Forge
-from bot.model.event import AccountKind, Actor, ForgeKind, Repo
+from bot.model.event import AccountKind, Actor, Repo
+from bot.model.gates import Approval
 from bot.model.policy import Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Method, Moment, Parts, Vote
-from bot.model.task import Approval, Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.policy.owners import OwnerGroup
 from bot.policy.windows import frozen_until
 from bot.tasks.binding import binding
@@ -129,7 +131,7 @@ class Ballot:
                 continue  # an e-mail address names no account that a forge would vouch for
             if any(face.login.lower() == name.lower() for face in faces):
                 return True
-            is_group = "/" in name or self.repo.forge is ForgeKind.GITLAB
+            is_group = "/" in name or self.forge.manners.owners_may_be_groups
             if is_group and any([await self._is_member(name, face) for face in faces]):
                 return True
         return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bot.model.approval import Binding
-from bot.model.task import Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 
 WORK: Final = (Gate.SCOPE, Gate.CHANGE)
 

@@ -12,7 +12,8 @@ from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.audit.order import sign_order
 from bot.model.errors import GatewrightError, Refused, Superseded
-from bot.model.task import Attempt, Gate, State, Step, Task
+from bot.model.state import Gate, State, Step
+from bot.model.task import Attempt, Task
 from bot.tasks.admit import admit, end
 from bot.tasks.allotment import allotted, queue_of
 from bot.tasks.attempts import LOST

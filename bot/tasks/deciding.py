@@ -7,7 +7,8 @@ from typing import Final
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.model.ruling import Case, Moment, Ruling
-from bot.model.task import Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.policy.rules import judge
 from bot.tasks.ballot import Ballot
 from bot.tasks.book import Book

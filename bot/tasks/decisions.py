@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.record import Record
-from bot.model.task import Artifact, Gate, Heard, Profile, State, Task
+from bot.model.gates import Artifact
+from bot.model.state import Gate, State
+from bot.model.task import Heard, Profile, Task
 from bot.tasks.machine import Signal
 from bot.tasks.moves import actor_of, move, ref, without
 

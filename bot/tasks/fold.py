@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from bot.audit import kinds
 from bot.audit.record import Record, data_of
 from bot.model.event import Actor, ForgeKind, Repo
-from bot.model.task import Origin, Profile, Pull, State, Task
+from bot.model.state import State
+from bot.model.task import Origin, Profile, Pull, Task
 from bot.tasks.attempts import ATTEMPTS
 from bot.tasks.decisions import DECISIONS
 from bot.tasks.machine import Signal

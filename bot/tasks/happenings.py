@@ -12,7 +12,8 @@ from bot.commands.permission import needed
 from bot.forges.protocol import Change, Forge
 from bot.model.command import Verb
 from bot.model.event import AccountKind, Event, EventKind
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.model.verbs import BY_VERB
 from bot.tasks.binding import binding
 from bot.tasks.desk import Desk

@@ -12,8 +12,10 @@ from bot.commands.grammar import Said, parse
 from bot.forges.protocol import Forge
 from bot.model.command import Command, Verb
 from bot.model.event import Comment, Event, EventKind, ForgeKind
+from bot.model.gates import Approval
 from bot.model.role import Role
-from bot.model.task import Approval, Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.policy.rules import barred, objection
 from bot.tasks.acting import carry_out
 from bot.tasks.approving import method
@@ -28,6 +30,7 @@ from bot.tasks.index import Index
 from bot.tasks.lookout import look
 from bot.tasks.names import remember
 from bot.tasks.needs import MOST_COMMANDS
+from bot.tasks.pushes import note
 
 NATIVE: Final = Command(Verb.APPROVE)  # what an approval by the forge's own button says
 LOOKING: Final = (EventKind.ISSUE_EDITED, EventKind.CHANGE_PUSHED)
@@ -42,7 +45,9 @@ async def hear(desk: Desk, book: Book, event: Event) -> None:
     if event.kind in LOOKING:
         if await _is_our_own_doing(desk, event):
             return
-        await look(desk, book, event.actor if event.kind is EventKind.CHANGE_PUSHED else None)
+        if event.kind is EventKind.CHANGE_PUSHED:
+            await note(desk, book.task.origin.task, event.head_sha, event.actor)
+        await look(desk, book)
         return
     for draft in await happening(desk, book.task, event):
         await book.write(draft)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.model.event import Repo
-from bot.model.task import State, Task
+from bot.model.state import State
+from bot.model.task import Task
 from bot.policy.windows import frozen_until
 from bot.reports.views import Waits
 from bot.tasks.book import Book

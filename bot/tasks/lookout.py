@@ -14,15 +14,17 @@ from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.forges.protocol import Forge, Home
 from bot.model.errors import GatewrightError
-from bot.model.event import Actor, ForgeKind, Issue
-from bot.model.task import Gate, State, Task
+from bot.model.event import AccountKind, Actor, ForgeKind, Issue
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.tasks.ballot import SHOWN, sha256
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.happenings import decided
 from bot.tasks.identity import issue_digest
 from bot.tasks.needs import delivers
-from bot.tasks.rulebook import rulebook
+from bot.tasks.pushes import forget, pushers
+from bot.tasks.rulebook import UNREADABLE, rulebook
 from bot.tasks.shown import comment_that_asks
 
 EVERY_MS: Final = 60_000  # between looks that nothing in particular asks for
@@ -31,7 +33,7 @@ WITH_PULL: Final = (State.CHANGE_REVIEW, State.BLOCKED)
 AWAY: Final = "GW-ISSUE-AWAY"
 
 
-async def look(desk: Desk, book: Book, pusher: Actor | None = None) -> bool:
+async def look(desk: Desk, book: Book) -> bool:
     """Write down what has changed around a task; tell whether anything had. Errors of the forge are raised."""
     task = book.task
     if task.state.is_final or (task.running is not None and not delivers(task)):
@@ -39,10 +41,10 @@ async def look(desk: Desk, book: Book, pusher: Actor | None = None) -> bool:
     before = book.tail
     forge = desk.forge(task.origin.repo, task.origin.installation)
     home = await forge.home(task.origin.repo)
-    async for draft in Lookout(desk, forge, home, task, pusher or Actor(0, "")).changes():
-        await book.write(draft)
-        if book.task.state is not task.state:
+    async for draft in Lookout(desk, forge, home, task).changes():
+        if book.task.state is not task.state and draft.kind != "commit.foreign":
             break  # what else there is to see, the next look sees from there
+        await book.write(draft)
     return book.tail != before
 
 
@@ -54,7 +56,6 @@ class Lookout:
     forge: Forge
     home: Home
     task: Task
-    pusher: Actor
 
     async def changes(self) -> AsyncIterator[Draft]:
         """List what differs from the journal, what ends all else first."""
@@ -100,10 +101,10 @@ class Lookout:
         try:
             now = await rulebook(self.desk, self.forge, self.home)
         except GatewrightError as error:
-            if not error.code.startswith("GW-POLICY"):
+            if error.code != UNREADABLE:
                 raise
-            is_known = self.task.state is State.BLOCKED and self.task.blocked_code == "GW-POLICY-FILE"
-            return None if is_known else self._block("GW-POLICY-FILE", str(error))
+            is_known = self.task.state is State.BLOCKED and self.task.blocked_code == UNREADABLE
+            return None if is_known else self._block(UNREADABLE, str(error))
         return now.draft(self.desk) if now.policy.sha256() != self.task.policy_sha256 else None
 
     async def _base(self) -> Draft | None:
@@ -142,15 +143,29 @@ class Lookout:
         change = await self.forge.get_change(repo, task.pull.number)
         if change is not None and not change.is_open:
             return decided(self.desk, task, change, self.desk.service)
-        if change is None or change.head == task.head:
+        if change is None:
             return ()
-        if change.source not in (0, repo.id):
+        if change.head != task.head and change.source not in (0, repo.id):
             return (self._block("GW-PLACE-FORK"),)
-        tree = await self.forge.tree(repo, change.head)
-        is_same = tree == await self.forge.tree(repo, task.head)
-        found = kinds.CommitForeign(change.head, tree, self.pusher.id, is_same)
-        who = self.desk.person(repo, self.pusher, "author") if self.pusher.id else self.desk.service
-        return (Draft("commit.foreign", found, who, "forge"),)
+        return await self._pushed(change.head)
+
+    async def _pushed(self, head: str) -> tuple[Draft, ...]:
+        task, repo = self.task, self.task.origin.repo
+        people = await pushers(self.desk, task, head)
+        if not people and head == task.head:
+            return ()
+        tree = await self.forge.tree(repo, head)
+        if head != task.head and tree == await self.forge.tree(repo, task.head):
+            await forget(self.desk, task.origin.task)
+            return (await self._foreign(head, tree, 0, is_same=True),)
+        return tuple([await self._foreign(head, tree, who, is_same=False) for who in people or ()])
+
+    async def _foreign(self, head: str, tree: str, pusher: int, *, is_same: bool) -> Draft:
+        who = self.desk.service
+        if pusher:
+            account = await self.forge.account(self.task.origin.repo, Actor(pusher, "", AccountKind.UNKNOWN))
+            who = self.desk.person(self.task.origin.repo, account, "author")
+        return Draft("commit.foreign", kinds.CommitForeign(head, tree, pusher, is_same), who, "forge")
 
     def _all_fall(self, reason: str) -> list[Draft]:
         gates = {vote.gate for vote in self.task.approvals} | {p.gate for p in self.task.passed}

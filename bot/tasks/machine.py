@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.model.errors import Refused
-from bot.model.task import State
+from bot.model.state import State
 
 
 class Signal(StrEnum):

@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from bot.audit.record import Record
 from bot.model.event import AccountKind, Actor
-from bot.model.task import Gate, State, Task, Void
+from bot.model.gates import Void
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.tasks.machine import Signal, advance
 
 

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from bot.model.event import ForgeKind
+from bot.model.gates import Passed
 from bot.model.ruling import Moment
-from bot.model.task import Gate, Heard, Passed, State, Step, Task
+from bot.model.state import Gate, State, Step
+from bot.model.task import Heard, Task
 from bot.tasks.binding import binding, revision
 from bot.tasks.shown import is_given_up, status_commit
 
@@ -215,7 +217,7 @@ def breakers(task: Task, gate: Gate, digest: str) -> tuple[int, ...]:
 
 
 def _end_of(task: Task, passed: Passed) -> Iterator[Need]:
-    """Deliver the ruling first: whoever guards the target branch finds it on the audit ref before anything is merged."""
+    """Deliver the ruling first: who guards the target branch finds it on the audit ref before anything is merged."""
     if task.origin.repo.forge is ForgeKind.LOCAL:
         yield Close(State.DONE, "approved")
     elif task.running:

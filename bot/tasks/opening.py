@@ -21,7 +21,7 @@ from bot.tasks.desk import Desk, Snapshot
 from bot.tasks.identity import issue_digest
 from bot.tasks.index import Index
 from bot.tasks.names import remember
-from bot.tasks.rulebook import Rulebook, rulebook
+from bot.tasks.rulebook import UNREADABLE, Rulebook, rulebook
 from bot.tasks.trigger import NotOpened, check_visibility, is_outsider, labeller
 
 BODY_LIMIT: Final = 65_536  # what both forges let a person write
@@ -39,7 +39,7 @@ async def open_task(desk: Desk, index: Index, event: Event) -> str | None:
     try:
         drafts = await _first(desk, forge, event, issue)
     except GatewrightError as error:
-        if not isinstance(error, NotOpened) and not error.code.startswith("GW-POLICY"):
+        if not isinstance(error, NotOpened) and error.code != UNREADABLE:
             raise
         await _say_why_not(desk, forge, event, error)
         return None
@@ -134,7 +134,7 @@ async def _snapshot(desk: Desk, forge: Forge, event: Event, issue: Issue, book: 
         number=event.number,
         issue_sha256=issue_digest(then.title, then.body),
         is_outsider=outsider,
-        removed=sum(removed.count for part in (title, text) for removed in hygiene.strip(part).removed),
+        removed=hygiene.hidden(hygiene.merged(hygiene.strip_line(title), hygiene.strip(text))),
     )
     body = desk.store("body", msgspec.json.encode(snapshot))
     return Draft("issue.snapshot", seen, desk.service, basis="forge", refs=(body,))

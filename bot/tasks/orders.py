@@ -8,7 +8,8 @@ from typing import Final
 from bot.audit.chain import Link
 from bot.forges.protocol import Home
 from bot.model.order import Order
-from bot.model.task import Step, Task
+from bot.model.state import Step
+from bot.model.task import Task
 from bot.settings import Settings
 from bot.tasks.teams import budget_for
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bot.forges.protocol import Forge
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
-from bot.model.event import ForgeKind
-from bot.model.task import Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.policy import owners
 from bot.policy.owners import OwnerGroup
 from bot.tasks.desk import Desk
@@ -16,12 +16,12 @@ async def owner_groups(desk: Desk, forge: Forge, task: Task, gate: Gate) -> tupl
     """Read CODEOWNERS and find the groups that own what a gate is about; raise where the paths cannot all be known."""
     repo = task.origin.repo
     head = await forge.head(repo, task.origin.base_branch)
-    for place in owners.places(repo.forge):
+    for place in forge.manners.owners_files:
         content = await forge.file(repo, place, head)
         if content is not None:
             paths = await _paths(desk, forge, task, gate)
             text = content.decode("utf-8", "replace")
-            return owners.owner_groups(text, paths, sections=repo.forge is ForgeKind.GITLAB)
+            return owners.owner_groups(text, paths, sections=forge.manners.owners_in_sections)
     return ()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from bot.model.event import Event
-from bot.reports.words import Words
 from bot.tasks.desk import Desk
 
 SAME_LABEL_MS: Final = 10_000  # one click on GitHub can send `opened` and `labeled` together
@@ -17,7 +16,7 @@ async def answer_repeat(desk: Desk, task_id: str, event: Event) -> None:
     if event.at_ms <= task.opened_ms + SAME_LABEL_MS:
         return
     forge = desk.forge(event.repo, event.installation)
-    words = Words.of(desk.settings, forge.manners)
+    words = desk.words(event.repo)
     body = words.opened_already(task)
     marker = words.marker(task, "again", 0)
     if await forge.find_comment(event.repo, event.number, marker) is None:

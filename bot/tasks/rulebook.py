@@ -19,6 +19,7 @@ from bot.policy.repository import policy_table
 from bot.tasks.desk import Desk
 
 FILE: Final = ".gatewright.toml"
+UNREADABLE: Final = "GW-POLICY-FILE"  # nobody knows what the file meant to forbid
 
 
 class Rulebook(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ async def _place(forge: Forge, home: Home, server: Policy) -> tuple[Repo, str]:
     pinned = await forge.lookup(home.repo, server.file_project)
     if pinned is None:
         raise GatewrightError(
-            "GW-POLICY-FILE",
+            UNREADABLE,
             f"the policy file of {server.file_project} cannot be read",
             why="there is no such project, or the bot's account cannot see it",
             fix="give the bot read access, or correct policy.file_project",

@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from bot.audit import kinds
 from bot.audit.record import Record
 from bot.model.errors import Refused
+from bot.model.gates import Approval, Emergency, Passed, Request, Ruled
 from bot.model.ruling import Case, Ruling
-from bot.model.task import Approval, Emergency, Gate, Passed, Request, Ruled, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.tasks.machine import Signal
 from bot.tasks.moves import actor_of, closed, move, void
 

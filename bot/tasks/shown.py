@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 
 PURPOSE: Final = "status"  # of the writes that show it
 

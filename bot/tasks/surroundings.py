@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.record import Record
-from bot.model.task import Gate, Scope, Task
+from bot.model.gates import Scope
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.tasks.moves import ref, void
 
 

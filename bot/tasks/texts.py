@@ -11,8 +11,10 @@ from bot.model import hygiene
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
 from bot.model.evidence import Plan, QaReport, Spec
+from bot.model.gates import Artifact
 from bot.model.hygiene import Removed
-from bot.model.task import Artifact, Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.reports.problems import problem
 from bot.reports.views import Approvers, ScopeItem, Subject, Waits
 from bot.reports.words import NOTHING, Words
@@ -29,6 +31,7 @@ class Texts:
 
     desk: Desk
     words: Words
+    policy_by: str = ""  # who last changed the repository's policy file
 
     def blob(self, commitment: str) -> str:
         """Read a blob as text; none reads as empty."""
@@ -120,4 +123,4 @@ class Texts:
 
     def _subject(self, task: Task) -> Subject:
         issue = self.desk.snapshot(task.issue_blob)
-        return Subject(title=issue.title, author=issue.author)
+        return Subject(title=issue.title, author=issue.author, policy_by=self.policy_by)

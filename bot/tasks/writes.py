@@ -12,10 +12,11 @@ from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.forges.protocol import Forge, StatusState
 from bot.model.errors import GatewrightError
-from bot.model.task import Gate, Heard, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Heard, Task
 from bot.reports.words import Words
 from bot.tasks.approvers import approvers
-from bot.tasks.ballot import sha256
+from bot.tasks.ballot import STATUS_NAME, sha256
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.holding import waits
@@ -26,7 +27,7 @@ from bot.tasks.plain import text
 from bot.tasks.shown import is_given_up, status_commit
 from bot.tasks.texts import Texts
 
-STATUS_NAME: Final = "gatewright/change"
+MERGE: Final = "GW-FORGE-MERGE"  # what forges answer where they do not merge
 EDIT_MS: Final = 15_000  # the progress comment is edited at most this often, save when the state changes
 
 Writing = Callable[["Writer", Task, Write], Awaitable[str]]
@@ -73,6 +74,8 @@ class Writer:
             self._failed.add(write.key)
             task_id = self.book.task.origin.task
             self.desk.log.warning("forge.write", task=task_id, write=write.key, code=error.code, why=str(error))
+            if write.purpose is Purpose.MERGE and error.code == MERGE:
+                await self._give_up(error)
             return
         await self._record("forge.done", kinds.ForgeDone(write.purpose.value, write.rev, object_id, shown))
 
@@ -128,6 +131,12 @@ class Writer:
             raise GatewrightError("GW-GATE-GONE", "the comment that asks is gone again", why="somebody deleted it")
         return sha256(now.body)
 
+    async def _give_up(self, error: GatewrightError) -> None:
+        """Ask people, because the forge will refuse the same again."""
+        refs = (self.desk.store("explanation", str(error).encode()),)
+        blocked = Draft("task.blocked", kinds.TaskBlocked(error.code), self.desk.service, refs=refs)
+        await self.book.write(blocked)
+
     async def _comment(self, task: Task, body: str) -> str:
         return str(await self.forge.comment(task.origin.repo, task.origin.issue, body))
 
@@ -142,7 +151,13 @@ class Writer:
     async def gate(self, task: Task, write: Write) -> str:
         """Ask for a decision."""
         gate = SHOWS[write.purpose]
-        return await self._comment(task, self.texts.gate(task, gate, await approvers(self.desk, task, gate)))
+        return await self._comment(task, await self._asking(task, gate))
+
+    async def _asking(self, task: Task, gate: Gate) -> str:
+        _, by = task.policy_file
+        names = await logins(self.desk.redis, task.origin.repo, (by,) if by else ())
+        texts = Texts(self.desk, self.words, names.get(by, ""))
+        return texts.gate(task, gate, await approvers(self.desk, task, gate))
 
     async def gate_again(self, task: Task, write: Write) -> str:
         """Show the digest that counts now in the comment that asked before."""
@@ -150,7 +165,7 @@ class Writer:
         comment = task.shown[f"gate.{gate.value}"].partition(":")[0]
         if await self._is_gone(task, comment):
             return await self.gate(task, write)
-        body = self.texts.gate(task, gate, await approvers(self.desk, task, gate))
+        body = await self._asking(task, gate)
         await self.forge.edit_comment(task.origin.repo, task.origin.issue, int(comment), body)
         return comment
 

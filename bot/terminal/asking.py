@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.policy.windows import frozen_until
 
 SHOWN_GATE: Final = {Gate.SPEC: "gate.spec", Gate.PLAN: "gate.plan", Gate.SCOPE: "gate.scope"}

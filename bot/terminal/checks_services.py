@@ -138,7 +138,7 @@ async def _exposed(place: Place, path: str) -> list[Remark]:
     from bot.forges.gitlab import GitLab  # noqa: PLC0415 - most machines that ask have no GitLab
     from bot.forges.gitlab_exposure import Exposure  # noqa: PLC0415
     from bot.forges.gitlab_survey import Remark  # noqa: PLC0415
-    from bot.tasks.writes import STATUS_NAME  # noqa: PLC0415
+    from bot.tasks.ballot import STATUS_NAME  # noqa: PLC0415
 
     settings = place.settings
     exposure = Exposure(settings.gitlab, runs_ci=settings.policy.ci == "run")

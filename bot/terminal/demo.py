@@ -13,7 +13,8 @@ from typing import Final
 
 from bot.forges.local import Place, survey
 from bot.model.errors import GatewrightError
-from bot.model.task import State, Task
+from bot.model.state import State
+from bot.model.task import Task
 from bot.reports.views import Problem
 from bot.settings_file import load
 from bot.terminal import places, running

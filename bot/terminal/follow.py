@@ -13,7 +13,8 @@ import msgspec
 from bot.model.approval import SHOWN
 from bot.model.errors import GatewrightError
 from bot.model.evidence import QaReport
-from bot.model.task import Attempt, Gate, Heard, State, Step, Task
+from bot.model.state import Gate, State, Step
+from bot.model.task import Attempt, Heard, Task
 from bot.reports.problems import problem
 from bot.reports.views import Problem
 from bot.terminal import asking

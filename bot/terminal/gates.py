@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 from bot.model.approval import SHOWN, matches
 from bot.model.errors import GatewrightError
-from bot.model.task import Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.terminal.running import deaf
 from bot.terminal.screen import Kind
 

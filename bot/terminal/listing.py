@@ -15,7 +15,8 @@ from bot.audit.blobs import Blobs
 from bot.model.approval import SHOWN
 from bot.model.errors import GatewrightError
 from bot.model.event import ForgeKind
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.reports.problems import problem
 from bot.tasks.brakes import Brake
 from bot.terminal.brakes import brake_line

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from bot.model.errors import GatewrightError, UsageError
-from bot.model.task import Phase
+from bot.model.state import Phase
 from bot.settings import ProfileTable, Sandbox, Settings
 from bot.settings_file import load
 from bot.terminal.offers import Offer, hints, offers

@@ -12,7 +12,8 @@ from bot.forges.local import Place, survey
 from bot.model.approval import SHOWN
 from bot.model.errors import GatewrightError, Refused, UsageError
 from bot.model.event import ForgeKind
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.reports.views import Problem
 from bot.settings_file import data_dir, load
 from bot.terminal import running

@@ -24,7 +24,8 @@ from bot.inbox import Delivery
 from bot.keyring import runner_key
 from bot.model.errors import GatewrightError
 from bot.model.event import Event, EventKind, ForgeKind, Repo
-from bot.model.task import State, Task
+from bot.model.state import State
+from bot.model.task import Task
 from bot.settings import Settings
 from bot.settings_file import load, make_dir
 from bot.supervisor import ADDRESS, command

@@ -12,7 +12,8 @@ from bot.audit.record import Record
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
 from bot.model.evidence import CheckRun, Met, QaReport
-from bot.model.task import Attempt, Gate, Step, Task
+from bot.model.state import Gate, Step
+from bot.model.task import Attempt, Task
 from bot.terminal.screen import span
 
 NAMES: Final = {

@@ -27,7 +27,7 @@ class Anthropic:
     """Messages and token counts."""
 
     name = "anthropic"
-    paths: dict[str, Kind] = {  # noqa: RUF012 - the protocol's attribute, never changed
+    paths: dict[str, Kind] = {
         "/v1/messages": Kind.GENERATE,
         "/v1/messages/count_tokens": Kind.COUNT,
         "/v1/models": Kind.MODELS,

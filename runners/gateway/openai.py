@@ -20,7 +20,7 @@ class OpenAI:
     """Chat completions of OpenAI and of the many servers that speak like it."""
 
     name = "openai"
-    paths: dict[str, Kind] = {  # noqa: RUF012 - the protocol's attribute, never changed
+    paths: dict[str, Kind] = {
         "/v1/chat/completions": Kind.GENERATE,
         "/v1/models": Kind.MODELS,
     }

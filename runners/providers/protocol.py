@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bot.model.task import Phase, Usage
+from bot.model.state import Phase
+from bot.model.task import Usage
 
 
 class Access(StrEnum):

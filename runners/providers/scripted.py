@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from bot.model.errors import UsageError
-from bot.model.task import Phase
+from bot.model.state import Phase
 from runners.loop.protocol import Call, Message, Tool, Turn
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Cause, Door, Recorder, Request

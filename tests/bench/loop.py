@@ -46,7 +46,7 @@ def ours(steps: int, folder: Path) -> dict[str, float]:
     """Play a recording of `steps` commands."""
     import msgspec
 
-    from bot.model.task import Phase
+    from bot.model.state import Phase
     from runners.loop.loop import Loop
     from runners.providers.protocol import Access, Limits, Request
     from runners.providers.scripted import Recording, connector

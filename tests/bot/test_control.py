@@ -18,7 +18,7 @@ from bot.inbox import DEAD, MAX_TRIES, Delivery, Inbox, Letter
 from bot.model.access import Ask, context, message
 from bot.model.errors import Unavailable
 from bot.model.event import Event, EventKind
-from bot.model.task import State
+from bot.model.state import State
 from tests.bot.tasks.forge import MIRA
 from tests.bot.tasks.office import SPEC, Office
 

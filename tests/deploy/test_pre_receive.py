@@ -14,7 +14,7 @@ import pytest
 
 from bot.audit import kinds, layout
 from bot.audit.chain import genesis
-from bot.model.task import Gate
+from bot.model.state import Gate
 from tests.bot.audit.story import MIRA, TASK, Story, git
 from tests.conftest import ROOT
 

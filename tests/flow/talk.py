@@ -7,7 +7,8 @@ import subprocess
 from typing import Any
 
 from bot.inbox import INBOX
-from bot.model.task import State, Step, Task
+from bot.model.state import State, Step
+from bot.model.task import Task
 from tests.flow.house import PATIENCE, SECRET, Base
 from tests.flow.processes import agents
 from tests.simulators.github import GitHubSimulator

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.audit.command import verify
-from bot.model.task import State
+from bot.model.state import State
 from tests.flow.answers import chat_steps, sample_files
 from tests.flow.house import House
 from tests.flow.talk import Talk, chat_tables, git

@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.model.task import State, Task
+from bot.model.state import State
+from bot.model.task import Task
 from tests.flow import processes
 from tests.flow.brain import PROJECT, Brain
 from tests.flow.house import House, Parts

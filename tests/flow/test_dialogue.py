@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.model.task import Gate, State
+from bot.model.state import Gate, State
 from tests.flow import brain
 from tests.flow.conftest import held_to_contract, open_folder
 from tests.flow.house import House

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.model.task import State
+from bot.model.state import State
 from tests.flow.answers import claude_steps, sample_files
 from tests.flow.house import SECRET, House
 from tests.independent import verify_evidence

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.model.task import State
+from bot.model.state import State
 from tests.flow.answers import chat_steps, sample_files
 from tests.flow.house import SECRET, House
 from tests.flow.test_github import git, unittest

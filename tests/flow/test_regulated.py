@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bot.audit.command import verify
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from tests.flow import brain
 from tests.flow.house import SECRET, House
 from tests.flow.talk import Talk, chat_tables, git

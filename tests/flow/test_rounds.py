@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.audit.command import verify
-from bot.model.task import State, Step
+from bot.model.state import State, Step
 from tests.flow import brain
 from tests.flow.house import House
 from tests.flow.talk import Talk, chat_tables, git

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from bot.policy.rules import TALLIES
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("bot", "runners")
 SAMPLE: Final = ROOT / "bot" / "terminal" / "sample"  # somebody else's project
@@ -77,6 +79,7 @@ ASSEMBLED: Final = {
     "GW-GATEWAY-": "the second argument of Denied(...)",
     "GW-MODEL-": "the names of runners.providers.protocol.Cause",
     "GW-JOURNAL-": "what the script of bot/tasks/journal.py answers",
+    "GW-APPROVE-": "the keys of TALLIES in bot/policy/rules.py",
 }
 
 
@@ -102,7 +105,9 @@ def codes() -> dict[str, str]:
     found |= {f"GW-MODEL-{name}": short(protocol) for name in _members(tree(protocol), "Cause")}
     journal = sources()["bot.tasks.journal"]
     answers = re.findall(r"then return '(\w+)' end", journal.read_text(encoding="utf-8"))
-    return found | {f"GW-JOURNAL-{answer.upper()}": short(journal) for answer in answers}
+    found |= {f"GW-JOURNAL-{answer.upper()}": short(journal) for answer in answers}
+    tallies = (name.upper().replace("_", "-") for name in TALLIES)
+    return found | {f"GW-APPROVE-{name}": "bot/policy/rules.py" for name in tallies}
 
 
 def _written(node: ast.AST) -> Iterator[str]:

@@ -27,6 +27,9 @@ NAMED = {
     "bot/audit/redact.py": "what its tokens look like, so that none is kept",
     "bot/reports/templates/commands_page.md.j2": "docs/commands.md, the page for the people of all forges",
     "runners/site.py": "its secrets, so that none is kept",
+    "bot/model/policy.py": "where its CI files lie, so that a change of them is a finding",
+    "runners/scope/ci.py": "where its CI files lie and what they include, so that a change of them is a finding",
+    "runners/workspace/hush.py": "its push option that starts no CI",
 }
 # Knowledge without the name: words, Markdown, addresses and headers that only GitLab has.
 PECULIAR = re.compile(

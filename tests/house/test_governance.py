@@ -10,7 +10,7 @@ import msgspec
 from bot.audit.kinds import KINDS
 from bot.model.policy import BreakGlass, Delegation, GateRule, Policy
 from bot.model.ruling import Case, Moment, Parts, Ruling, Vote
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.rules import RULES, TALLIES
 from tests.house.code import ROOT
 

@@ -24,9 +24,10 @@ from bot.audit.order import sign_order
 from bot.audit.record import Who
 from bot.keyring import instance_key
 from bot.model.event import ForgeKind, Repo
+from bot.model.gates import Artifact
 from bot.model.order import Order
 from bot.model.policy import Policy
-from bot.model.task import Artifact, Gate, Step
+from bot.model.state import Gate, Step
 from bot.settings import Settings
 from runners.job import carry_out
 from runners.names import Names

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from bot.model.errors import GatewrightError
-from bot.model.task import Step
+from bot.model.state import Step
 from runners import evidence
 from runners.names import Names
 from tests.runners.stage import PLAN, SPEC, TASK, Stage

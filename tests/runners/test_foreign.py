@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.model.errors import GatewrightError
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.foreign import examine, made
 from runners.workspace.git import Git
 from tests.runners.stage import CODED, TASK, Stage, git

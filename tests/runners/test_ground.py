@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.model.errors import Unavailable
-from bot.model.task import Step
+from bot.model.state import Step
 from runners import ground
 from runners.access import Access
 from runners.names import Names

@@ -3,7 +3,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from bot.model.event import ForgeKind
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.jails import choose
 from tests.runners.stage import Stage
 

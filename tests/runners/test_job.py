@@ -7,7 +7,7 @@ from bot.audit.keys import InstanceKey
 from bot.audit.order import sign_order
 from bot.model.order import Order
 from bot.model.policy import Policy
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.job import carry_out
 from runners.names import Names
 from tests.runners.stage import SPEC, TASK, Stage, text

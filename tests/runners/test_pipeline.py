@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.pipeline import stopped
 from tests.runners.stage import SPEC, Stage, text
 

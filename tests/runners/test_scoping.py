@@ -4,7 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bot.audit.kinds import FileChange, ScopeFound
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.scope.findings import digest
 from runners.scope.view import Finding, Rule
 from runners.scoping import FIRST, FIRST_BYTES, first, recordable, scope_of

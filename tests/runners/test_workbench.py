@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.model.policy import Policy
-from bot.model.task import Gate, Step
+from bot.model.state import Gate, Step
 from runners.workbench import first_run
 from tests.runners.stage import CODED, FILES, SPEC, SUBTRACT, TASK, Reports, Stage, git, judged, text, write
 

@@ -20,7 +20,7 @@ from rq.job import JobStatus
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from bot.model.errors import Refused, UsageError
-from bot.model.task import Step
+from bot.model.state import Step
 from bot.settings import Settings
 from runners.names import Names
 from runners.worker import FUNCTION, STEERING, AttemptJob, work

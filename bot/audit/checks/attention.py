@@ -9,7 +9,7 @@ from bot.audit.checks.gates import begin
 from bot.audit.checks.standing import Standing
 from bot.audit.report import when
 from bot.audit.sheet import Entry, Sheet
-from bot.model.task import Gate, State
+from bot.model.state import Gate, State
 
 
 def check(entries: Sequence[Entry], sheet: Sheet) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from bot.audit import kinds
 from bot.audit.checks.standing import GATES, Passing, Standing
 from bot.audit.sheet import Entry, Sheet
-from bot.model.task import Gate, Phase, Step
+from bot.model.state import Gate, Phase, Step
 
 WRITES: Final = ("commit.intent", "commit.made", "file.change")
 READS: Final = (

@@ -19,7 +19,7 @@ from bot.model.errors import UsageError
 from bot.model.event import AccountKind
 from bot.model.policy import DOMAIN, GateRule, Policy
 from bot.model.ruling import Case, Outcome, Parts, Ruling, Vote
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.rules import judge
 from bot.policy.windows import frozen_until
 

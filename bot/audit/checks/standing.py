@@ -13,7 +13,8 @@ from bot.audit.sheet import Entry
 from bot.model.approval import Binding
 from bot.model.policy import Policy
 from bot.model.ruling import Parts
-from bot.model.task import Gate, Profile
+from bot.model.state import Gate
+from bot.model.task import Profile
 
 GATES: Final = {gate.value: gate for gate in Gate}
 # Commands whose words enter the work; `edit` has its text in the draft that it makes.

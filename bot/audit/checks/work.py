@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.audit import kinds
 from bot.audit.sheet import Entry, Severity, Sheet
-from bot.model.task import Gate, State, Step
+from bot.model.state import Gate, State, Step
 
 # After the end of a task its delivery is still recorded, but nothing that would change what was delivered.
 BEYOND_CLOSE: Final = (

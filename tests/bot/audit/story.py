@@ -25,7 +25,8 @@ from bot.model.event import AccountKind
 from bot.model.policy import Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Moment, Parts, Ruling, Vote
-from bot.model.task import Gate, Profile
+from bot.model.state import Gate
+from bot.model.task import Profile
 from bot.policy.rules import judge
 
 TASK = "42-k7f3qd"

@@ -6,9 +6,10 @@ import pytest
 from bot.audit.keys import InstanceKey
 from bot.audit.order import OrderError, sign_order, verify_order
 from bot.model.event import ForgeKind, Repo
+from bot.model.gates import Artifact
 from bot.model.order import Order
 from bot.model.policy import Policy
-from bot.model.task import Artifact, Gate, Step
+from bot.model.state import Gate, Step
 
 ORDER = Order(
     task="42-k7f3qd", attempt=3, step=Step.CODING, round=0, instance="gw",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.commands.catalogue import entry, possible, suggestion
 from bot.model.command import Command, Verb
 from bot.model.manners import Manners
-from bot.model.task import State
+from bot.model.state import State
 
 
 def test_each_verb_is_found():

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.permission import NOT_HUMAN, OWN, SILENT, decide
-from bot.model.role import Role
 from bot.model.command import Command, Verb
 from bot.model.event import AccountKind, Actor
 from bot.model.manners import Manners
-from bot.model.task import State
+from bot.model.policy import Policy
+from bot.model.role import Role
+from bot.model.state import State
 from bot.model.verbs import BY_VERB
 
 ME = Actor(999, "gatewright[bot]", AccountKind.BOT)
@@ -29,7 +30,7 @@ def ask(verb: Verb = Verb.APPROVE, **changed: object):
         "role": Role.WRITE,
         "actor": MIRA,
         "me": ME,
-        "min_role": Role.WRITE,
+        "policy": Policy(),
         "on_change": False,
         "manners": Manners(),
     }
@@ -60,14 +61,16 @@ def test_the_bot_does_not_listen_to_itself_even_with_a_persons_token():
     st.sampled_from(list(Verb)),
     st.sampled_from(list(State)),
     st.sampled_from(list(Role)),
-    st.sampled_from(list(Role)),
+    st.sampled_from([Role.WRITE, Role.MAINTAIN, Role.ADMIN]),
+    st.sampled_from([Role.WRITE, Role.MAINTAIN, Role.ADMIN]),
     st.booleans(),
 )
-def test_only_roles_that_policy_asks_for_get_through(verb, state, role, min_role, on_change):
-    refused = ask(verb, state=state, role=role, min_role=min_role, on_change=on_change)
+def test_only_roles_that_policy_asks_for_get_through(verb, state, role, min_role, verb_role, on_change):
+    policy = Policy(min_role=min_role.value, verb_roles={verb.value: verb_role.value})
+    refused = ask(verb, state=state, role=role, policy=policy, on_change=on_change)
     if refused is None:
         assert role.at_least(Role.READ if BY_VERB[verb].readers_too else Role.WRITE)
-        assert BY_VERB[verb].readers_too or role.at_least(min_role)
+        assert BY_VERB[verb].readers_too or (role.at_least(min_role) and role.at_least(verb_role))
         assert BY_VERB[verb].where[state].holds(on_change=on_change)
     else:
         assert refused.code.startswith("GW-COMMAND-")

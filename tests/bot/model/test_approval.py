@@ -7,11 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from bot.model.approval import DOMAIN, SHOWN, Binding, matches
-from bot.model.task import Gate, Profile
+from bot.model.state import Gate
+from bot.model.task import Profile
 
 BOUND = Binding(
-    "acme", "github", "github.com", 7, 42, "42-k7f3qd", Gate.SPEC, 1, "a" * 64, "b" * 40, "c" * 64, Profile()
-)
+    "acme", "github", "github.com", 7, 42, "42-k7f3qd", Gate.SPEC, 1, "a" * 64, "b" * 40, "c" * 64, Profile(),
+    "e" * 64,
+)  # fmt: skip
 DIGEST = BOUND.digest()
 
 
@@ -21,6 +23,7 @@ def test_the_digest_can_be_computed_by_anybody():
         "instance": "acme", "forge": "github", "host": "github.com", "repo": 7, "issue": 42, "task": "42-k7f3qd",
         "gate": "spec", "rev": 1, "artifact_sha256": "a" * 64, "base_commit": "b" * 40, "policy_sha256": "c" * 64,
         "profile": {"spec": "sonnet", "planning": "opus", "coding": "sonnet", "qa": "sonnet", "qa_fixer": "sonnet"},
+        "issue_sha256": "e" * 64,
     }  # fmt: skip
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
     assert hashlib.sha256(DOMAIN + canonical).hexdigest() == DIGEST

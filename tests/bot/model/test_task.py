@@ -1,22 +1,9 @@
 from __future__ import annotations
 
 from bot.model.event import Actor, ForgeKind, Repo
-from bot.model.task import (
-    TASK_ID,
-    Approval,
-    Artifact,
-    Attempt,
-    Gate,
-    Origin,
-    Phase,
-    Profile,
-    Request,
-    State,
-    Step,
-    Task,
-    Usage,
-    new_task_id,
-)
+from bot.model.gates import Approval, Artifact, Request
+from bot.model.state import Gate, Phase, State, Step
+from bot.model.task import TASK_ID, Attempt, Origin, Profile, Task, Usage, new_task_id
 
 REPO = Repo(ForgeKind.GITHUB, "github.com", 7, "pay/core")
 ORIGIN = Origin("42-k7f3qd", REPO, 42, Actor(1, "mira"), "main", "b" * 40, "a" * 64)

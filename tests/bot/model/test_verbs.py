@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.model.command import Verb
-from bot.model.task import State
+from bot.model.state import State
 from bot.model.verbs import BY_VERB, CATALOGUE, Takes, Where
 
 

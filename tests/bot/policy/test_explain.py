@@ -7,7 +7,7 @@ import pytest
 
 from bot.model.policy import Policy
 from bot.model.ruling import Case, Outcome, Parts, Ruling, Tally
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.explain import SETTINGS, GateSaid, Source, explained, flat, keys_in_force, keys_of
 from bot.policy.narrow import narrow
 from bot.policy.presets import fill, local

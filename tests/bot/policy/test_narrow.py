@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bot.model.policy import GateRule, Policy
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.narrow import GATE, TOP, narrow
 from bot.policy.presets import fill, preset, problems
 from bot.policy.repository import PolicyFileError

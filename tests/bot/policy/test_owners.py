@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.model.errors import GatewrightError
-from bot.model.event import ForgeKind
-from bot.policy.owners import LIMIT, OwnerGroup, owner_groups, places
+from bot.policy.owners import LIMIT, OwnerGroup, owner_groups
 
 
 def owners(text: str, *paths: str, sections: bool = False) -> set[tuple[tuple[str, ...], int]]:
@@ -15,12 +14,6 @@ def owners(text: str, *paths: str, sections: bool = False) -> set[tuple[tuple[st
 
 def owned(pattern: str, path: str, *, sections: bool = False) -> bool:
     return bool(owner_groups(f"{pattern} @x", (path,), sections=sections))
-
-
-def test_places_are_searched_in_the_forges_order():
-    assert places(ForgeKind.GITHUB) == (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
-    assert places(ForgeKind.GITLAB) == ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
-    assert places(ForgeKind.LOCAL) == ()
 
 
 BOTH = [

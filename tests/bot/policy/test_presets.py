@@ -13,7 +13,7 @@ import pytest
 
 from bot.model.errors import UsageError
 from bot.model.policy import BreakGlass, Delegation, GateRule, Policy
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.presets import NAMES, fill, local, preset, problems
 from tests.house.code import ROOT
 

@@ -13,7 +13,7 @@ from bot.model.event import AccountKind
 from bot.model.policy import BreakGlass, GateRule, Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Parts, Vote
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.rules import DAY_MS, RULES, TALLIES, barred, judge, objection
 
 NOW = 100 * DAY_MS

@@ -9,19 +9,9 @@ import msgspec
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.event import Actor, ForgeKind, Repo
 from bot.model.evidence import CheckRun, Criterion, CriterionVerdict, Met, Plan, PlanStep, QaReport, Spec
-from bot.model.task import (
-    Approval,
-    Artifact,
-    Attempt,
-    Gate,
-    Origin,
-    Profile,
-    Pull,
-    State,
-    Step,
-    Task,
-    Usage,
-)
+from bot.model.gates import Approval, Artifact
+from bot.model.state import Gate, State, Step
+from bot.model.task import Attempt, Origin, Profile, Pull, Task, Usage
 
 SPEC_TEXT = files("bot.model.formats").joinpath("spec.md").read_text()
 PLAN_TEXT = files("bot.model.formats").joinpath("plan.md").read_text()

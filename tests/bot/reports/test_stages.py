@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model.task import Gate, State, Step
+from bot.model.state import Gate, State, Step
 from bot.reports.stages import drafted_by, elapsed, spent, stages
 from tests.bot.reports.samples import T0, attempt, task
 

@@ -16,10 +16,12 @@ from bot.forges.local import LocalForge
 from bot.model.documents import DocumentError
 from bot.model.errors import Refused
 from bot.model.event import Actor, ForgeKind
+from bot.model.gates import Approval, Emergency, Passed, Scope
 from bot.model.hygiene import Removed, strip
 from bot.model.hygiene_characters import Hidden
 from bot.model.policy import GateRule, Policy
-from bot.model.task import Approval, Emergency, Gate, Passed, Profile, Scope, State
+from bot.model.state import Gate, State
+from bot.model.task import Profile
 from bot.reports.render import BUDGET
 from bot.reports.tables import table
 from bot.reports.views import Approvers, Problem, ScopeItem, Subject, Waits, Way
@@ -334,7 +336,7 @@ def test_a_task_that_has_just_begun_can_be_shown():
 
 
 def test_an_unknown_price_is_a_dash_and_never_nothing():
-    from bot.model.task import Step
+    from bot.model.state import Step
     from tests.bot.reports.samples import attempt
 
     body = words().progress(task(attempts=(attempt(1, Step.SPEC, "copilot:x", 60_000, None),)), now_ms=T0)

@@ -13,7 +13,8 @@ from bot.model.event import AccountKind
 from bot.model.policy import Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Vote
-from bot.model.task import Gate, Task
+from bot.model.state import Gate
+from bot.model.task import Task
 from bot.policy.rules import judge
 from bot.tasks.ballot import parts
 from bot.tasks.binding import binding

@@ -173,6 +173,12 @@ class Office:
         await self.ends(task, commit=head, source_sha256="c" * 64)
         return task
 
+    async def finds(self, task: str, head: str, count: int = 0) -> None:
+        """Report what a change holds beyond its plan, as a worker does that has written or judged it."""
+        [ref] = self.text("[" + ",".join(['{"rule":"unplanned","path":"Makefile"}'] * count) + "]")[1]
+        found = {"commit": head, "source_sha256": "c" * 64, "scope_sha256": f"{count:064x}", "count": count}
+        await self.reports(task, "scope.found", found, refs=[{**ref, "name": "findings"}])
+
     async def judged(self, task: str, *, passed: bool) -> Task:
         now = await self.desk.shelf.read(task)
         verdict = {

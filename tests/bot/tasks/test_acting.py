@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.model.errors import Unavailable
-from bot.model.task import Gate, State
+from bot.model.state import Gate, State
 from tests.bot.tasks.forge import MIRA, STRANGER, TOM
 from tests.bot.tasks.office import PLAN, SPEC, Office
 

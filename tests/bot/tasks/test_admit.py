@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bot.audit.kinds import KINDS, WORKER_KINDS
-from bot.model.task import State, Step
+from bot.model.state import State, Step
 from bot.tasks import admit as admitting
 from bot.tasks.admit import admit
 from tests.bot.tasks.forge import commit

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bot.audit import kinds
-from bot.model.task import State
+from bot.model.state import State
 from bot.tasks.attempts import LOST
 from tests.bot.tasks.history import AGENT, COMMIT, SHA, History
 

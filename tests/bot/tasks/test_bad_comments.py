@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from bot.model.event import AccountKind, EventKind
 from bot.model.policy import BreakGlass, GateRule
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.settings import Policy, Settings
 from tests.bot.tasks.bad_comments import ANSWERED, CLEAR, GHOST, IGNORED, PASSES, STILL, Row
 from tests.bot.tasks.forge import LENA, MIRA, STRANGER, TOM

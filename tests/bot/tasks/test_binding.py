@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from bot.model.task import Artifact, Gate, Profile, Scope, Task
+from bot.model.gates import Artifact, Scope
+from bot.model.state import Gate
+from bot.model.task import Profile, Task
 from bot.tasks.binding import binding, revision
 from tests.bot.tasks.history import History
 

@@ -7,7 +7,7 @@ import pytest
 from bot.audit import kinds
 from bot.audit.chain import Draft, walk
 from bot.model.errors import GatewrightError, Refused, Superseded
-from bot.model.task import State
+from bot.model.state import State
 from bot.tasks.fold import fold
 from bot.tasks.journal import Journals
 from tests.bot.tasks.office import Office

@@ -11,7 +11,7 @@ from bot.audit.order import verify_order
 from bot.keyring import instance_key
 from bot.model.errors import GatewrightError, Unavailable
 from bot.model.event import EventKind
-from bot.model.task import Gate, State, Step
+from bot.model.state import Gate, State, Step
 from bot.tasks import converge as converging
 from bot.tasks.converge import converge, converge_quietly
 from tests.bot.tasks.forge import MIRA

@@ -4,7 +4,7 @@ import pytest
 
 from bot.audit import kinds
 from bot.model.errors import Refused
-from bot.model.task import Gate, State
+from bot.model.state import Gate, State
 from tests.bot.tasks.history import History
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from bot.audit import kinds
 from bot.model.event import ForgeKind
-from bot.model.task import State, Step, Usage
+from bot.model.state import State, Step
+from bot.model.task import Usage
 from bot.tasks.fold import fold
 from tests.bot.tasks.history import COMMIT, History
 

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from bot.model.event import EventKind
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from tests.bot.tasks.forge import MIRA, STRANGER, commit
 from tests.bot.tasks.office import Office
 
@@ -110,7 +111,8 @@ async def test_a_push_over_an_approved_change_takes_the_approval_back(office: Of
     pushed = office.event(EventKind.CHANGE_PUSHED, STRANGER, number, on_change=True)
     assert (await office.hears(task, pushed)).approval(Gate.CHANGE), "the head is what was judged"
     office.forge.pushes(office.forge.changes[number].branch, commit("somebody's"))
-    now = await office.hears(task, office.event(EventKind.CHANGE_PUSHED, STRANGER, number, on_change=True))
+    pushed = replace(pushed, head_sha=commit("somebody's"))
+    now = await office.hears(task, pushed)
     assert (now.state, now.approval(Gate.CHANGE)) == (State.QA, None), "QA judges a person's commit too"
     assert [(void.gate, void.reason) for void in now.voids] == [(Gate.CHANGE, "pushed")]
     assert now.committers == (STRANGER.id,)

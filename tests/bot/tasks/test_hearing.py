@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from bot.model.errors import Unavailable
 from bot.model.event import AccountKind, EventKind
-from bot.model.task import Gate, State
+from bot.model.state import Gate, State
 from bot.settings import Policy, Settings
 from bot.tasks.needs import MOST_COMMANDS
 from tests.bot.tasks.forge import ME, MIRA, OTHER_BOT, STRANGER, TOM, commit

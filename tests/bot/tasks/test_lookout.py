@@ -9,7 +9,8 @@ from bot.forges.protocol import StatusState, Visibility
 from bot.model.errors import Unavailable
 from bot.model.event import EventKind
 from bot.model.policy import GateRule
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.settings import Policy, Settings
 from bot.tasks.lookout import look
 from tests.bot.tasks.forge import BASE, LENA, MIRA, TOM, commit
@@ -213,7 +214,7 @@ async def test_a_foreign_commit_is_judged_again_and_its_committer_recorded(offic
     pushed = office.event(EventKind.CHANGE_PUSHED, LENA, now.pull.number, on_change=True, head_sha=commit("by lena"))
     after = await office.hears(task, pushed)
     assert (after.state, after.committers, after.votes(Gate.CHANGE)) == (State.QA, (LENA.id,), ())
-    after = await office.converge(task)
+    after = await office.ends(task)  # the delivery of the ruling
     assert after.running.step == "qa"
     assert office.forge.statuses[-1] == (now.head, StatusState.PENDING), "the old commit is not green any more"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.errors import Refused
-from bot.model.task import State
+from bot.model.state import State
 from bot.tasks.machine import TABLE, Signal, advance
 
 ROOT = Path(__file__).resolve().parents[3]

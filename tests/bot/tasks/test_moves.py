@@ -4,7 +4,7 @@ import pytest
 
 from bot.model.errors import Refused
 from bot.model.event import AccountKind
-from bot.model.task import Gate, State
+from bot.model.state import Gate, State
 from bot.tasks.machine import Signal
 from bot.tasks.moves import actor_of, block, move, ref, without
 from tests.bot.tasks.history import History

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from bot.forges.protocol import StatusState, Visibility
 from bot.model.errors import Unavailable
 from bot.model.event import AccountKind, Comment, Event, EventKind
-from bot.model.task import Gate, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Task
 from bot.settings import Policy, Settings
 from bot.tasks.opening import open_task
 from tests.bot.tasks.forge import MIRA, TOM

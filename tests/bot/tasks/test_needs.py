@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bot.audit import kinds
-from bot.model.task import Gate, State, Step
+from bot.model.state import Gate, State, Step
 from bot.tasks.needs import DAY_MS, Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write, needs
 from tests.bot.tasks.history import COMMIT, SHA, History
 

@@ -10,7 +10,8 @@ from bot.audit.chain import genesis
 from bot.audit.record import data_of
 from bot.model.errors import Unavailable
 from bot.model.event import Actor
-from bot.model.task import TASK_ID, State
+from bot.model.state import State
+from bot.model.task import TASK_ID
 from bot.tasks.opening import BODY_LIMIT, open_task
 from tests.bot.tasks.forge import BASE, MIRA, OTHER_BOT, REPO, STRANGER, TOM
 from tests.bot.tasks.office import Office

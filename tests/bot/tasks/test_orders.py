@@ -6,7 +6,8 @@ from bot.audit import kinds
 from bot.audit.chain import Link
 from bot.forges.protocol import Home
 from bot.model.order import Order
-from bot.model.task import Step, Task
+from bot.model.state import Step
+from bot.model.task import Task
 from bot.settings import Audit, Budget, Settings
 from bot.tasks.orders import branch_name, make_order
 from tests.bot.tasks.forge import REPO

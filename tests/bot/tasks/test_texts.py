@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from bot.model.errors import GatewrightError
 from bot.model.manners import Manners
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.reports.views import Approvers
 from bot.reports.words import Words
 from bot.tasks.texts import Texts

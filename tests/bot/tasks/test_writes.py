@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from bot.model.errors import GatewrightError, Superseded, Unavailable
 from bot.model.event import EventKind
-from bot.model.task import State
+from bot.model.state import State
 from bot.tasks.book import Book
 from bot.tasks.needs import Purpose, Write
 from bot.tasks.writes import EDIT_MS, WRITING, Writer

@@ -5,8 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from bot.model.event import AccountKind, Actor, ForgeKind, Repo
+from bot.model.gates import Approval, Passed, Request, Ruled
 from bot.model.policy import Policy
-from bot.model.task import Approval, Attempt, Gate, Origin, Passed, Profile, Pull, Request, Ruled, State, Step, Task
+from bot.model.state import Gate, State, Step
+from bot.model.task import Attempt, Origin, Profile, Pull, Task
 from bot.terminal.asking import Finding, as_text, counted, findings, held, is_asked, missing
 
 DIGEST = "9" * 64

@@ -8,8 +8,10 @@ from bot.commands.grammar import parse
 from bot.model.command import Command, Verb
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, ForgeKind, Repo
+from bot.model.gates import Request
 from bot.model.manners import Manners
-from bot.model.task import Gate, Origin, Profile, Request, State, Task
+from bot.model.state import Gate, State
+from bot.model.task import Origin, Profile, Task
 from bot.terminal.gates import Beforehand, Itself, Person, edited, fenced
 
 DIGEST = "9f3c21ab77e0" + "5" * 52

@@ -16,7 +16,7 @@ from bot.audit.record import Who
 from bot.model.errors import GatewrightError, UsageError
 from bot.model.policy import Policy
 from bot.model.ruling import Case, Parts, Vote
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.policy.narrow import narrow
 from bot.policy.presets import preset
 from bot.policy.rules import judge

@@ -7,7 +7,8 @@ import pytest
 
 from bot.audit.record import Record, Ref, Who
 from bot.model.evidence import CheckRun, CriterionVerdict, Met, QaReport
-from bot.model.task import Attempt, Gate, Step, Usage
+from bot.model.state import Gate, Step
+from bot.model.task import Attempt, Usage
 from bot.terminal.demo import SAMPLE
 from bot.terminal.tale import Tale, faults, figures, name, step_titles, summary
 from tests.bot.terminal.test_gates import task

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from bot.model.task import Phase, Usage
+from bot.model.state import Phase
+from bot.model.task import Usage
 from runners.loop.loop import Loop
 from runners.loop.protocol import Call, Message, Tool, Turn
 from runners.loop.tools import TOOLS, Kind

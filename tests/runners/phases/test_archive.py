@@ -3,7 +3,7 @@ from __future__ import annotations
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.audit.record import Who
-from bot.model.task import Step
+from bot.model.state import Step
 from tests.runners.stage import INSTANCE, TASK, Stage, git
 
 REF = f"refs/gatewright/audit/{TASK}"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bot.model.task import Step
+from bot.model.state import Step
 from tests.runners.stage import CODED, FILES, SUBTRACT, TASK, Stage, git, text, write
 
 BRANCH = f"gatewright/{TASK}-subtract"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from bot.model.task import Step
+from bot.model.state import Step
 from tests.runners.phases.test_qa import coded
 from tests.runners.stage import CODED, FILES, SUBTRACT, Stage, git, judged, text, write
 

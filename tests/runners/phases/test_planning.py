@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bot.model.task import Step
+from bot.model.state import Step
 from tests.runners.stage import PLAN, TASK, Stage, git, text
 
 

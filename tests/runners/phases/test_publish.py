@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from bot.audit.chain import walk
-from bot.model.task import Step
+from bot.model.state import Step
 from tests.runners.phases.test_qa import coded
 from tests.runners.stage import PLAN, SPEC, TASK, Stage, git, judged
 

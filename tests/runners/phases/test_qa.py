@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bot.model.evidence import Met, QaReport
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.phases.protocol import prompt
 from tests.runners.stage import CODED, FILES, SUBTRACT, SUBTRACT_TEST, Stage, judged, raised, text, write
 

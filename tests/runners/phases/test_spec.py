@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 
 from bot.audit.blobs import Blobs
-from bot.model.task import Gate, Step
+from bot.model.state import Gate, Step
 from tests.runners.stage import SPEC, Stage, text
 
 

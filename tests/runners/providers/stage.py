@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import settings
-from bot.model.task import Phase
+from bot.model.state import Phase
 from runners.gateway.server import Gateway
 from runners.providers.protocol import Access, Limits, Provider, Request, Result, Upstream
 from runners.workspace.sandbox import Sandbox

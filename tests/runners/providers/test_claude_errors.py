@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.model.task import Phase
+from bot.model.state import Phase
 from runners.providers.claude_errors import explain
 from runners.providers.claude_texts import error
 from runners.providers.protocol import Access, Cause, Request

@@ -12,7 +12,7 @@ import pytest
 
 from bot.audit.kinds import ModelCall
 from bot.model.errors import UsageError
-from bot.model.task import Phase
+from bot.model.state import Phase
 from bot.settings import ProviderTable, Settings
 from runners.loop.loop import Loop
 from runners.providers.errors import ProviderError

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from bot.model.errors import GatewrightError
 from bot.model.event import ForgeKind, Repo
 from bot.model.policy import Policy
-from bot.model.task import Step
+from bot.model.state import Step
 from runners.workspace import hush
 from runners.workspace.git import Git
 from tests.runners.stage import Stage

@@ -9,7 +9,7 @@ import pytest
 from bot.audit import kinds
 from bot.audit.command import show, verify
 from bot.model.policy import BreakGlass, GateRule, Policy
-from bot.model.task import Gate
+from bot.model.state import Gate
 from tests.bot.audit.story import JONAS, MIRA, Story
 
 POLICY = Policy(change=GateRule(quorum=3), emergency=BreakGlass(people=("user:40077", "user:40088")))

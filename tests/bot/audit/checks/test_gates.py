@@ -13,7 +13,7 @@ from bot.audit.sheet import Sheet, Verdict
 from bot.audit.verify import judge
 from bot.model.policy import Policy
 from bot.model.role import Role
-from bot.model.task import Gate
+from bot.model.state import Gate
 from tests.bot.audit.story import MIRA, PLAN, SPEC, TASK, Story, sha
 from tests.independent import oracle
 

@@ -14,7 +14,7 @@ from bot.audit.place import Found
 from bot.audit.sheet import Finding, Sheet, Verdict
 from bot.audit.verify import judge
 from bot.model.policy import BreakGlass, Delegation, GateRule, Policy
-from bot.model.task import Gate
+from bot.model.state import Gate
 from tests.bot.audit.story import AGENT, JONAS, MIRA, START, TASK, TOM, Story
 from tests.independent import oracle
 

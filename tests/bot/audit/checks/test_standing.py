@@ -15,7 +15,7 @@ from bot.audit.record import Who, data_of, decode
 from bot.audit.sheet import Entry, Line, Sheet
 from bot.audit.verify import judge
 from bot.model.policy import BreakGlass, GateRule, Policy
-from bot.model.task import Gate
+from bot.model.state import Gate
 from bot.tasks.binding import binding
 from bot.tasks.fold import fold
 from bot.tasks.needs import breakers
