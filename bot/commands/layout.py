@@ -18,7 +18,8 @@ _MARK: Final = re.compile(r"\\.|`+|<!--|<(?=[^\s<])", re.DOTALL)
 _ADDRESS: Final = re.compile(r"(?:(?:https?|ftp)://|www\.)[^\s<]*", re.IGNORECASE)
 _BRACKET: Final = re.compile(r"\\.|[\[\]]", re.DOTALL)
 _TITLE: Final = re.compile(
-    r"""\(\s*[^\s()]*(?:\([^\s()]*\)[^\s()]*)*\s+(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\((?:\\.|[^()\\])*\))\s*\)""",
+    r"""\(\s*(?:<[^<>\n]*>|[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)\s+"""
+    r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\((?:\\.|[^()\\])*\))\s*\)""",
     re.DOTALL,
 )
 _MARK_OR_ADDRESS: Final = re.compile(f"{_MARK.pattern}|{_ADDRESS.pattern}", re.IGNORECASE | re.DOTALL)

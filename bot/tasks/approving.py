@@ -18,6 +18,7 @@ from bot.tasks.context import Context
 from bot.tasks.shown import comment_that_asks
 
 DAY_MS: Final = 86_400_000
+MOST_VOTES: Final = 40  # at one gate: a ruling holds them all
 LEAST_REASON: Final = 12  # characters that say why the glass is broken
 LEAST_COMMIT: Final = 12
 FIXES: Final = {
@@ -197,6 +198,8 @@ def _check_person(context: Context, gate: Gate, asked: Request) -> None:
         vote.actor.id == context.comment.author.id and vote.digest == asked.digest for vote in context.task.votes(gate)
     ):
         raise Refused("GW-APPROVE-AGAIN", "your approval of this is counted already", fix="nothing to do")
+    if len(context.task.votes(gate)) >= MOST_VOTES:
+        raise Refused("GW-APPROVE-MANY", f"{MOST_VOTES} people have approved already", fix="nothing to do")
     if context.objection:
         part = f" ({context.barred_as})" if context.barred_as else ""
         raise Refused(

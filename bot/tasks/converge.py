@@ -46,9 +46,6 @@ from bot.tasks.writes import Writer
 MOST_ROUNDS: Final = 50  # of one call; a task that is not at rest by then is taken up again by the sweep
 ORDER_LIFE_S: Final = 14 * 86_400
 SILENCE_MS: Final = 30_000  # as long as a heartbeat lives; between RQ's mark and the first one there is a fork
-WAITING: Final = frozenset(
-    {State.SPEC_REVIEW, State.PLAN_REVIEW, State.SCOPE_REVIEW, State.CHANGE_REVIEW, State.BLOCKED}
-)
 PATIENCE_MS: Final = 5_000  # between an attempt's start and the first look for its job
 
 
@@ -86,7 +83,7 @@ async def _converge(desk: Desk, index: Index, book: Book) -> None:
 async def _look_around(desk: Desk, book: Book) -> None:
     """See from time to time, while a task waits, whether what it rests on still stands, and what was said unheard."""
     task = book.task
-    if (task.running and not delivers(task)) or task.state not in WAITING:
+    if (task.running and not delivers(task)) or task.state.is_final:
         return
     if await desk.redis.set(f"gw:looked:{task.origin.task}", "1", nx=True, px=EVERY_MS):
         await look(desk, book)

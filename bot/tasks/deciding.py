@@ -33,6 +33,8 @@ async def decide(desk: Desk, book: Book, gate: Gate, moment: Moment) -> bool:
 
 async def _drop_changed(desk: Desk, book: Book, ruling: Ruling, gate: Gate) -> None:
     """Let go of votes whose comment was edited or deleted: they never count again; who gave them may say it anew."""
+    if book.task.let_pass(gate) is not None:
+        return  # it passed on others' votes too, and is ruled on as it stands
     changed = {tally.event_id for tally in ruling.tallies if tally.code == "changed"}
     for vote in book.task.votes(gate):
         if vote.event_id in changed:

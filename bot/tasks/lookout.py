@@ -81,9 +81,7 @@ class Lookout:
             code = "GW-PLACE-TRANSFERRED"
         elif self._is_seen_otherwise(issue):
             code = "GW-PLACE-VISIBILITY"
-        if not code or (self.task.state is State.BLOCKED and self.task.blocked_code == code):
-            return []
-        return [*self._all_fall("place"), self._block(code)]
+        return self._stop(code) if code else []
 
     def _is_seen_otherwise(self, issue: Issue) -> bool:
         """Tell whether other people read along than when the task was opened."""
@@ -146,7 +144,7 @@ class Lookout:
         if change is None:
             return ()
         if change.head != task.head and change.source not in (0, repo.id):
-            return (self._block("GW-PLACE-FORK"),)
+            return tuple(self._stop("GW-PLACE-FORK"))
         return await self._pushed(change.head)
 
     async def _pushed(self, head: str) -> tuple[Draft, ...]:
@@ -166,6 +164,12 @@ class Lookout:
             account = await self.forge.account(self.task.origin.repo, Actor(pusher, "", AccountKind.UNKNOWN))
             who = self.desk.person(self.task.origin.repo, account, "author")
         return Draft("commit.foreign", kinds.CommitForeign(head, tree, pusher, is_same), who, "forge")
+
+    def _stop(self, code: str) -> list[Draft]:
+        """Block a task that is not where it was, once, and let all its approvals fall."""
+        if self.task.state is State.BLOCKED and self.task.blocked_code == code:
+            return []
+        return [*self._all_fall("place"), self._block(code)]
 
     def _all_fall(self, reason: str) -> list[Draft]:
         gates = {vote.gate for vote in self.task.approvals} | {p.gate for p in self.task.passed}

@@ -18,6 +18,7 @@ from bot.policy.presets import local
 from bot.policy.repository import policy_table
 from bot.tasks.desk import Desk
 
+LARGEST: Final = 12 * 1024  # bytes; a record has 16 KiB
 FILE: Final = ".gatewright.toml"
 UNREADABLE: Final = "GW-POLICY-FILE"  # nobody knows what the file meant to forbid
 
@@ -58,6 +59,7 @@ async def rulebook(desk: Desk, forge: Forge, home: Home) -> Rulebook:
     if content is None:
         return Rulebook(server, server.sha256())
     narrowed = narrow(server, policy_table(content))
+    _check_size(narrowed.policy)
     last = await forge.last_change(repo, FILE, branch)
     for refused in narrowed.refused:
         desk.log.warning("policy.widening", repo=repo.path, key=refused.key, why=refused.why)
@@ -69,6 +71,18 @@ async def rulebook(desk: Desk, forge: Forge, home: Home) -> Rulebook:
         last.by if last else 0,
         narrowed.refused,
     )
+
+
+def _check_size(policy: Policy) -> None:
+    """Refuse a policy that no record could hold: what stands in no journal binds nobody."""
+    size = len(msgspec.json.encode(policy))
+    if size > LARGEST:
+        raise GatewrightError(
+            UNREADABLE,
+            "the policy is too large",
+            why=f"{size} bytes with the server's; {LARGEST} are kept with each task",
+            fix="name groups instead of people, and fewer paths",
+        )
 
 
 async def _place(forge: Forge, home: Home, server: Policy) -> tuple[Repo, str]:

@@ -113,7 +113,7 @@ class Corner(Talk):
 
         words: str = await self.house.until(said, what=f"approvals fall on #{number} because {why!r}")
         assert "no longer count" in words
-        assert len(words.split("\n\n")[0].splitlines()) == 1, "one line says so"
+        assert len(words.split("\n\n", maxsplit=1)[0].splitlines()) == 1, "one line says so"
         return words
 
     async def asked(self, issue: int, gate: Gate, other_than: str = "") -> str:

@@ -77,6 +77,16 @@ class Base:
                 env=clean, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
             )  # fmt: skip
 
+    def asks(self, *words: str) -> tuple[int, str]:
+        """Run a command beside the running program; its exit code and what it printed."""
+        clean = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "bot", *words, "--config", str(self.config)],
+            env=clean, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=self.folder, check=False,
+            timeout=60,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
     def look(self, url: str) -> None:
         """Open a window on Redis."""
         self.redis = Redis.from_url(url)

@@ -218,7 +218,9 @@ async def lies(scene: Scene) -> None:
     name, number = task.origin.task, task.running.number
 
     knock = f"access:{name}:{number}:99"
-    await house.redis.set(f"gw:{knock}:ask", json.dumps({"public": "ab" * 32, "write": True, "signature": "cd" * 64}))
+    await house.redis.set(
+        f"gw:{knock}:ask", json.dumps({"public": "ab" * 32, "write": True, "policy": "ef" * 32, "signature": "cd" * 64})
+    )
     await house.redis.lpush("gw:wake", knock, "access:of:nothing", "no task at all")
 
     async def noticed() -> bool:

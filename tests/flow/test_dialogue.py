@@ -84,7 +84,7 @@ async def test_anybody_who_reads_may_ask_and_only_who_may_write_decides(talk: Ta
     status = talk.stranger.comments(issue, "/status")
     assert "spec review" in await talk.reply(issue, status)
     help_ = talk.stranger.comments(issue, "@gatewright help")
-    assert "/approve [digest]" in await talk.reply(issue, help_)
+    assert "/approve [scope] [digest]" in await talk.reply(issue, help_)
     barred = talk.stranger.comments(issue, "/approve")
     assert "GW-COMMAND-ROLE" in await talk.reply(issue, barred)
     unknown = talk.mira.comments(issue, "/gatewright aprove")
@@ -147,9 +147,10 @@ async def test_two_commands_in_one_comment_both_count_in_their_order(talk: Talk)
     await talk.gate(issue, "spec")
     both = talk.mira.comments(issue, "Looks good.\n\n/pause\n/approve\n/approve")
     answer = await talk.reply(issue, f"{both}#2")
-    assert "GW-COMMAND-STATE" in answer, "the second approval finds nothing to approve"
+    assert "GW-APPROVE-AGAIN" in answer, "nobody votes twice"
     task = await talk.state(issue, State.PLAN)
     assert [(h.verb, h.accepted) for h in task.heard] == [("pause", True), ("approve", True), ("approve", False)]
+    assert [len(passed.people) for passed in task.passed] == [1]
     assert [r.content for c in talk.said(issue) if c.id == both for r in c.reactions] == ["eyes"]
     talk.mira.comments(issue, "/cancel")
     await talk.at_rest(issue)
@@ -235,16 +236,26 @@ async def test_a_review_counts_for_the_commit_that_was_reviewed_and_for_who_may_
     talk.mira.reviews(number, "APPROVE")
     await talk.house.until(approved)
 
-    # A commit on top voids it; what QA has not judged cannot be approved, by review or by command.
-    talk.tom.commits(task.branch, {"greet.py": "def greet(name):\n    return 'Bye!'\n"})
-    await talk.house.until(withdrawn)
-    review = talk.mira.reviews(number, "APPROVE")
-    assert "GW-APPROVE-OTHER-HEAD" in (await talk.comment(number, f"rev={number}:r{review} ")).body
+    # A commit on top, told of last: what QA has not judged cannot be approved, by review or by command.
+    talk.github.hold()
+    foreign = talk.tom.commits(task.branch, {"greet.py": "def greet(name):\n    return 'Bye!'\n"})
+    review = talk.tom.reviews(number, "APPROVE")
     spoken = talk.mira.comments(number, "/approve")
+    talk.github.release(lambda held: held[::-1])
+    assert "GW-APPROVE-OTHER-HEAD" in (await talk.comment(number, f"rev={number}:r{review} ")).body
     assert "GW-APPROVE-OTHER-HEAD" in await talk.reply(number, spoken)
+
+    # It voids what was approved before, and QA looks at it; until it has, there is nothing to approve.
+    await talk.house.until(withdrawn)
+    spoken = talk.mira.comments(number, "/approve")
+    assert "GW-COMMAND-STATE" in await talk.reply(number, spoken)
+    task = await talk.opened(issue, times=2)
     assert await withdrawn()
+    assert task.head != foreign, "nobody was greeted any more, and that was mended"
+    assert task.committers == (talk.tom.id,)
     asked = await talk.house.records(task, "approval.requested")
-    assert [record["data"]["what"] for record in asked].count("change") == 1
+    digests = [record["data"]["digest"] for record in asked if record["data"]["what"] == "change"]
+    assert len(digests) == len(set(digests)) == 2
 
     # Closed and opened again, told in the wrong order, is open; closed is rejected.
     talk.github.hold()

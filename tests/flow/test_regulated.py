@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -116,6 +117,10 @@ async def test_the_whole_way_on_github(github: GitHubSimulator, folder: Path, ja
 
             now = await house.until(passed)
             assert now.ci_released == (task.head,)
+            code, said = await asyncio.to_thread(house.asks, "policy", "explain", "--task", now.origin.task)
+            assert code == 0, said
+            assert "preset regulated" in said
+            assert all(rule in said for rule in ("quorum", "not_by", "head", "enforced")), said
             otto.merges(number)
             done = await talk.at_rest(issue)
             assert (done.state, done.alarms) == (State.DONE, ())

@@ -111,7 +111,7 @@ async def test_a_policy_that_moves_costs_approvals_one_that_widens_does_nothing_
     here = town.corner("pay/policy")
     issue = here.asks("Greet by the rules")
     old = await here.gate(issue, "spec")
-    here.mira.comments(issue, "/pause")
+    await here.seen(issue, here.mira.comments(issue, "/pause"))
     here.mira.comments(issue, f"/approve {old}")
     await here.passed(issue, Gate.SPEC)
     wide = here.otto.commits("main", {".gatewright.toml": policy_file("gate_days = 300")})
@@ -136,7 +136,7 @@ async def test_a_policy_that_moves_costs_approvals_one_that_widens_does_nothing_
     await here.blocked(issue, "GW-POLICY-FILE")
     assert "policy.digest" in here.ours(issue, "kind=blocked")[0].body
     here.otto.commits("main", {".gatewright.toml": policy_file("[policy.spec]\nquorum = 2")})
-    here.tom.comments(issue, "/retry")
+    await here.seen(issue, here.tom.comments(issue, "/retry"))
     here.mira.comments(issue, "/resume")
     await here.state(issue, State.SPEC_REVIEW)
     assert await here.asked(issue, Gate.SPEC, other_than=old) == new, "it binds what it bound before"
@@ -152,7 +152,7 @@ async def test_a_base_that_moves_costs_the_approvals_where_policy_says_equal(tow
     old = await equal.gate(issue, "spec")
     await ancestor.gate(other, "spec")
     for here, number in ((equal, issue), (ancestor, other)):
-        here.tom.comments(number, "/pause")
+        await here.seen(number, here.tom.comments(number, "/pause"))
         here.mira.comments(number, "/approve")
         await here.passed(number, Gate.SPEC)
         here.otto.commits("main", {"docs.md": "News.\n"})

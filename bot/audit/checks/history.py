@@ -26,7 +26,10 @@ def check(entries: Sequence[Entry], objects: Objects, tip: str, sheet: Sheet) ->
                 missing.append(entry)
             except ObjectAltered as error:
                 sheet.find("commits", error.what, entry, found=error.why)
-    _missing(missing, objects, sheet)
+    unpushed = _unpushed(entries)
+    _missing([entry for entry in missing if _named(entry) not in unpushed], objects, sheet)
+    if kept := [entry for entry in missing if _named(entry) in unpushed]:
+        sheet.doubt(f"what {len(kept)} commits held: they were sent back or given up before they were pushed")
     if sound and not sheet.failed("commits"):
         sheet.hold("commits", f"{sound} named commits are there, each with the tree and source recorded")
     if not sheet.failed("commits", Severity.TAMPERED):
@@ -55,6 +58,26 @@ def _commit(
         what = f"{data.commit[:12]} holds another source than recorded"
         sheet.find("commits", what, entry, expected=data.source_sha256, found=source)
     return isinstance(data, kinds.CommitMade)
+
+
+def _unpushed(entries: Sequence[Entry]) -> set[str]:
+    """Name commits that never left their runner: `revise` throws away what was held, and so does the end of a task."""
+    waiting: set[str] = set()
+    thrown: set[str] = set()
+    for entry in entries:
+        data = entry.data
+        if isinstance(data, kinds.CommitMade):
+            waiting.add(data.commit)
+        elif isinstance(data, kinds.Pushed) and data.ref.startswith("refs/heads/"):
+            waiting.clear()
+        elif isinstance(data, kinds.Command) and data.verb == "revise" and data.accepted:
+            thrown |= waiting
+            waiting.clear()
+    return thrown | waiting
+
+
+def _named(entry: Entry) -> str:
+    return entry.data.commit if isinstance(entry.data, kinds.CommitMade) else ""
 
 
 def _missing(missing: Sequence[Entry], objects: Objects, sheet: Sheet) -> None:

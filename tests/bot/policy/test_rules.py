@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bot.model.event import AccountKind
-from bot.model.policy import BreakGlass, GateRule, Policy
+from bot.model.policy import BreakGlass, Delegation, GateRule, Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Parts, Vote
 from bot.model.state import Gate
@@ -213,3 +213,19 @@ def test_never_passes_without_as_many_different_eligible_people(given_votes: lis
         and not (strict and v.method == "shown")
     }  # fmt: skip
     assert judge(rules, replace(case(), votes=tuple(given_votes))).passed == (len(people) >= quorum)
+
+
+def test_who_was_ever_stood_in_for_has_had_the_others_parts() -> None:
+    """The spec was approved in Lena's name: Lena does not approve the plan, today or when she is back."""
+    for since, until, counts in (("1970-01-01", "2999-01-01", False), ("1970-01-01", "1970-01-02", False),
+                                 ("2998-01-01", "2999-01-01", True)):  # fmt: skip
+        given = Policy(plan=GateRule(not_by=("spec",)), delegations=(Delegation(LENA, MIRA, since, until),))
+        asked = case(vote(LENA), gate=Gate.PLAN, parts=Parts(TOM, TOM, spec=(MIRA,)))
+        assert judge(given, asked).passed is counts
+        assert (barred(given, asked).get(LENA) == "spec") is not counts
+
+
+def test_the_role_that_the_verb_asks_for_is_asked_for_again() -> None:
+    strict = policy(verb_roles={"approve": "maintain"})
+    assert [tally.code for tally in judge(strict, case()).tallies] == ["role"]
+    assert judge(strict, case(vote(role_then=Role.MAINTAIN, role_now=Role.ADMIN))).passed

@@ -178,6 +178,8 @@ class MemoryForge:
 
     async def edit_comment(self, repo: Repo, number: int, comment: int, body: str) -> None:
         self._asked("edit_comment")
+        if comment not in self.talk:
+            raise GatewrightError("GW-FORGE-NOT-FOUND", "there is no such comment")
         self.edits(self.talk[comment][1], body)
 
     async def get_comment(self, repo: Repo, number: int, comment: int) -> Comment | None:

@@ -214,6 +214,11 @@ async def forge_breaks(life: Life, dice: int) -> None:
 
 OFTEN: Final[tuple[Move, ...]] = (works, says_yes, converges)
 MOVES: Final[tuple[Move, ...]] = (
-    *OFTEN, *OFTEN, *OFTEN, a_minute_passes, says_more, takes_back, presses, rights_change, issue_changes,
-    policy_changes, base_moves, somebody_pushes, forge_breaks,
+    *OFTEN * 5, a_minute_passes, says_more, takes_back, presses, rights_change, issue_changes, policy_changes,
+    base_moves, somebody_pushes, forge_breaks,
+)  # fmt: skip
+# To a green change gate where nothing comes in between: two approve the spec, Tom the plan, two others the change.
+STRAIGHT: Final[tuple[tuple[Move, int], ...]] = (
+    (works, 1), (says_yes, 5), (says_yes, 7), (converges, 0), (works, 1), (says_yes, 11), (converges, 0),
+    (works, 1), (works, 1), (works, 1), (says_yes, 13), (says_yes, 7), (converges, 0), (works, 1),
 )  # fmt: skip

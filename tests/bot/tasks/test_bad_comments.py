@@ -35,8 +35,12 @@ async def at_gate(office: Office) -> tuple[str, str]:
 
 
 def outcome(before: Task, now: Task) -> str:
+    return outcome_at(Gate.SPEC, before, now)
+
+
+def outcome_at(gate: Gate, before: Task, now: Task) -> str:
     """Say what the commands of one comment came to."""
-    if len(now.votes(Gate.SPEC)) > len(before.votes(Gate.SPEC)):
+    if len(now.votes(gate)) > len(before.votes(gate)):
         return PASSES
     heard = now.heard[len(before.heard) :]
     return " ".join(ANSWERED if one.accepted else one.code for one in heard) or IGNORED
