@@ -227,6 +227,14 @@ class Task(msgspec.Struct, frozen=True):
         """Tell whether somebody pulled a brake."""
         return self.paused or bool(self.brakes)
 
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Name the rules (bot.policy.rules) that keep a gate shut although what is asked now was approved."""
+        gate = self.state.gate
+        asked, ruled = (self.asked(gate), self.ruled.get(gate.value)) if gate else (None, None)
+        is_present = asked is not None and ruled is not None and ruled.digest == asked.digest and bool(ruled.events)
+        return ruled.missing if ruled is not None and is_present and not ruled.passed else ()
+
     def asked(self, gate: Gate) -> Request | None:
         """Name the newest request for approval at a gate."""
         return next((r for r in reversed(self.requested) if r.gate is gate), None)

@@ -22,9 +22,10 @@ from bot.policy.owners import OwnerGroup
 from bot.policy.windows import frozen_until
 from bot.tasks.binding import binding
 from bot.tasks.desk import Desk
-from bot.tasks.needs import breakers, source
+from bot.tasks.needs import breakers
 from bot.tasks.ownership import owner_groups
 from bot.tasks.plain import text
+from bot.tasks.wanted import source
 
 DAY_MS: Final = 86_400_000
 STATUS_NAME: Final = "gatewright/change"

@@ -9,8 +9,8 @@ from bot.model.task import Task
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.hearing import hear
-from bot.tasks.needs import source
 from bot.tasks.plain import text
+from bot.tasks.wanted import source
 
 OVERLAP_MS: Final = 120_000  # clocks differ, and a delivery may be on its way
 KEEP_S: Final = 30 * 86_400

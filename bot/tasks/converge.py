@@ -25,21 +25,8 @@ from bot.tasks.desk import Desk
 from bot.tasks.holding import note_brakes, rules
 from bot.tasks.index import Index
 from bot.tasks.lookout import EVERY_MS, look
-from bot.tasks.needs import (
-    CARRIES_OUT,
-    Ask,
-    Close,
-    Decide,
-    Exhaust,
-    Merge,
-    Need,
-    Purpose,
-    Start,
-    Watch,
-    Write,
-    delivers,
-    needs,
-)
+from bot.tasks.need import Ask, Close, Decide, Exhaust, Merge, Need, Purpose, Start, Watch, Write
+from bot.tasks.needs import CARRIES_OUT, delivers, needs
 from bot.tasks.orders import make_order
 from bot.tasks.writes import Writer
 

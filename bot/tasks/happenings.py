@@ -26,8 +26,33 @@ async def happening(desk: Desk, task: Task, event: Event) -> tuple[Draft, ...]:
     forge = desk.forge(event.repo, event.installation or task.origin.installation)
     if event.on_change:
         return await _on_change(desk, forge, task, event)
+    if event.kind is EventKind.ISSUE_AWAY:
+        return await _away(desk, forge, task, event)
     draft = await _on_issue(desk, forge, task, event)
     return (draft,) if draft else ()
+
+
+async def _away(desk: Desk, forge: Forge, task: Task, event: Event) -> tuple[Draft, ...]:
+    """Block a task whose issue is not where it was; what was approved there falls, unless the issue is only locked."""
+    issue = await forge.issue(event.repo, event.number)
+    is_hidden = issue is not None and issue.is_confidential and task.policy.confidential_issues == "refuse"
+    is_back = issue is not None and not issue.is_locked and not is_hidden
+    if is_back or task.state is State.BLOCKED:
+        return ()
+    fallen = all_fall(desk, task, "place") if issue is None or is_hidden else ()
+    return (*fallen, _block(desk, event, "GW-PLACE-VISIBILITY" if is_hidden else "GW-ISSUE-AWAY"))
+
+
+def all_fall(desk: Desk, task: Task, reason: str) -> tuple[Draft, ...]:
+    """Take back whatever is approved, gate by gate."""
+    gates = {vote.gate for vote in task.approvals} | {passed.gate for passed in task.passed}
+    gone = [kinds.ApprovalWithdrawn(gate.value, _digest_of(task, gate), reason) for gate in sorted(gates)]
+    return tuple(Draft("approval.withdrawn", one, desk.service, "forge") for one in gone)
+
+
+def _digest_of(task: Task, gate: Gate) -> str:
+    passed = task.let_pass(gate)
+    return passed.digest if passed else task.votes(gate)[-1].digest
 
 
 async def _on_issue(desk: Desk, forge: Forge, task: Task, event: Event) -> Draft | None:
@@ -42,11 +67,6 @@ async def _on_issue(desk: Desk, forge: Forge, task: Task, event: Event) -> Draft
 
 async def _on_page(desk: Desk, forge: Forge, task: Task, event: Event, label: str) -> Draft | None:
     issue = await forge.issue(event.repo, event.number)
-    if event.kind is EventKind.ISSUE_AWAY:
-        is_hidden = issue is not None and issue.is_confidential and task.policy.confidential_issues == "refuse"
-        is_back = issue is not None and not issue.is_locked and not is_hidden
-        code = "GW-PLACE-VISIBILITY" if is_hidden else "GW-ISSUE-AWAY"
-        return None if is_back or task.state is State.BLOCKED else _block(desk, event, code)
     if issue is None:
         return None  # it is away, and an event of its own says so
     if event.kind is EventKind.UNLABELED and label not in (name.lower() for name in issue.labels):

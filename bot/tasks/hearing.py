@@ -29,8 +29,8 @@ from bot.tasks.happenings import happening
 from bot.tasks.index import Index
 from bot.tasks.lookout import look
 from bot.tasks.names import remember
-from bot.tasks.needs import MOST_COMMANDS
 from bot.tasks.pushes import note
+from bot.tasks.wanted import MOST_COMMANDS
 
 NATIVE: Final = Command(Verb.APPROVE)  # what an approval by the forge's own button says
 LOOKING: Final = (EventKind.ISSUE_EDITED, EventKind.CHANGE_PUSHED)

@@ -14,7 +14,7 @@ from bot.tasks.brakes import Brakes
 from bot.tasks.deciding import is_due
 from bot.tasks.desk import Desk
 from bot.tasks.index import Index
-from bot.tasks.needs import Rules
+from bot.tasks.need import Rules
 from bot.tasks.teams import budget_for
 
 

@@ -15,12 +15,12 @@ from bot.audit.chain import Draft
 from bot.forges.protocol import Forge, Home
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, ForgeKind, Issue
-from bot.model.state import Gate, State
+from bot.model.state import State
 from bot.model.task import Task
 from bot.tasks.ballot import SHOWN, sha256
 from bot.tasks.book import Book
 from bot.tasks.desk import Desk
-from bot.tasks.happenings import decided
+from bot.tasks.happenings import all_fall, decided
 from bot.tasks.identity import issue_digest
 from bot.tasks.needs import delivers
 from bot.tasks.pushes import forget, pushers
@@ -169,23 +169,7 @@ class Lookout:
         """Block a task that is not where it was, once, and let all its approvals fall."""
         if self.task.state is State.BLOCKED and self.task.blocked_code == code:
             return []
-        return [*self._all_fall("place"), self._block(code)]
-
-    def _all_fall(self, reason: str) -> list[Draft]:
-        gates = {vote.gate for vote in self.task.approvals} | {p.gate for p in self.task.passed}
-        return [
-            Draft(
-                "approval.withdrawn",
-                kinds.ApprovalWithdrawn(gate.value, self._digest_of(gate), reason),
-                self.desk.service,
-                "forge",
-            )
-            for gate in sorted(gates)
-        ]
-
-    def _digest_of(self, gate: Gate) -> str:
-        passed = self.task.let_pass(gate)
-        return passed.digest if passed else self.task.votes(gate)[-1].digest
+        return [*all_fall(self.desk, self.task, "place"), self._block(code)]
 
     def _block(self, code: str, why: str = "") -> Draft:
         refs = (self.desk.store("explanation", why.encode()),) if why else ()

@@ -22,10 +22,11 @@ from bot.tasks.desk import Desk
 from bot.tasks.holding import waits
 from bot.tasks.index import Index
 from bot.tasks.names import logins, named
-from bot.tasks.needs import Purpose, Write, source
+from bot.tasks.need import Purpose, Write
 from bot.tasks.plain import text
 from bot.tasks.shown import is_given_up, status_commit
 from bot.tasks.texts import Texts
+from bot.tasks.wanted import source
 
 MERGE: Final = "GW-FORGE-MERGE"  # what forges answer where they do not merge
 EDIT_MS: Final = 15_000  # the progress comment is edited at most this often, save when the state changes

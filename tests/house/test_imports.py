@@ -25,6 +25,7 @@ BOT = {
     "bot.settings_file": "bot.settings bot.model bot.policy",
     "bot.project_secrets": "bot.model bot.settings",
     "bot.network": "bot.model bot.settings bot.settings_file",
+    "bot.endpoints": "bot.model bot.settings bot.settings_file",
     "bot.settings_page": "bot.model bot.settings bot.settings_file",
     "bot.audit": "bot.model bot.policy",
     "bot.forges": "bot.model bot.settings",
@@ -41,7 +42,7 @@ BOT = {
     "bot.app": "bot.model bot.logs bot.settings bot.project_secrets bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
     "bot.terminal": "bot.model bot.policy bot.settings bot.settings_file bot.settings_page bot.audit bot.forges "
-    "bot.reports bot.embedded bot.inbox "
+    "bot.reports bot.embedded bot.endpoints bot.inbox "
     "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor bot.network",
     "bot.cli": "bot.model",  # and by dotted names, when a verb is called, whatever TARGETS says
     "bot.__main__": "bot.cli",
@@ -93,6 +94,7 @@ HEAVY = (*SDKS, "runners", "jinja2", "cryptography.hazmat", "gidgethub", "gitlab
 STARTS = {
     "bot/audit/objects.py": "asks git for raw objects, and hashes them again",
     "bot/embedded.py": "the Redis of one machine",
+    "bot/endpoints/master.py": "`[registry] key_command`, which prints the master keys",
     "bot/forges/local_git.py": "the local forge is a git repository",
     "bot/supervisor.py": "the roles of `gatewright up`",
     "bot/terminal/checks.py": "tries our own verbs",

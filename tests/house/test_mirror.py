@@ -38,6 +38,8 @@ THROUGH = {
     "bot/model/hygiene_edits.py": "tests/bot/model/test_hygiene.py",
     "bot/model/hygiene_layout.py": "tests/bot/model/test_hygiene.py",
     "bot/model/hygiene_markup.py": "tests/bot/model/test_hygiene.py",
+    "bot/tasks/need.py": "tests/bot/tasks/test_needs.py",
+    "bot/tasks/wanted.py": "tests/bot/tasks/test_needs.py",
     "bot/model/role.py": "tests/bot/policy/test_rules.py",
     "bot/model/state.py": "tests/bot/model/test_task.py",
     "bot/tasks/desk.py": "tests/flow/test_github.py",

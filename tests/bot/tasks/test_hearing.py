@@ -7,7 +7,7 @@ from bot.model.errors import Unavailable
 from bot.model.event import AccountKind, EventKind
 from bot.model.state import Gate, State
 from bot.settings import Policy, Settings
-from bot.tasks.needs import MOST_COMMANDS
+from bot.tasks.wanted import MOST_COMMANDS
 from tests.bot.tasks.forge import ME, MIRA, OTHER_BOT, STRANGER, TOM, commit
 from tests.bot.tasks.office import Office
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from bot.audit import kinds
 from bot.model.state import Gate, State, Step
-from bot.tasks.needs import DAY_MS, Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write, needs
+from bot.tasks.need import Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write
+from bot.tasks.needs import DAY_MS, needs
 from tests.bot.tasks.history import COMMIT, SHA, History
 
 RULES = Rules(qa_rounds=2, instance="test")

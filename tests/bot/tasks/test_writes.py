@@ -7,7 +7,7 @@ from bot.model.errors import GatewrightError, Superseded, Unavailable
 from bot.model.event import EventKind
 from bot.model.state import State
 from bot.tasks.book import Book
-from bot.tasks.needs import Purpose, Write
+from bot.tasks.need import Purpose, Write
 from bot.tasks.writes import EDIT_MS, WRITING, Writer
 from tests.bot.tasks.forge import MIRA, TOM
 from tests.bot.tasks.office import SPEC, Office
