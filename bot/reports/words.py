@@ -21,6 +21,7 @@ from bot.model.role import Role
 from bot.model.state import Gate
 from bot.model.task import Task
 from bot.model.verbs import CATALOGUE
+from bot.policy.rules import RULES
 from bot.reports.marker import Place, marker
 from bot.reports.neutral import Markdown, bare
 from bot.reports.render import render
@@ -273,6 +274,7 @@ def _standing(task: Task, now_ms: int) -> dict[str, Any]:
         "spent": spent(task, now_ms),
         "elapsed": elapsed(task, now_ms),
         "at_ms": now_ms,
+        "unmet": [RULES[name].asks for name in task.unmet],
     }
 
 

@@ -63,6 +63,12 @@ async def test_two_people_are_two_accounts_whatever_they_are_called(town: Town):
     nina.is_renamed("nina-who-married")
     assert "GW-APPROVE-AGAIN" in await here.answer(nina, issue, f"/approve {digest}")
     assert (await here.house.task(issue)).state is State.SPEC_REVIEW
+
+    async def ruled() -> bool:
+        return (await here.house.task(issue)).unmet == ("quorum",)
+
+    await here.house.until(ruled)
+    assert "Policy still asks that enough different people said yes" in await here.answer(nina, issue, "/status")
     here.mira.comments(issue, f"/approve {digest}")
     await here.gate(issue, "plan")
     task = await here.ended(issue, by=here.tom)

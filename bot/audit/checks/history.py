@@ -26,9 +26,9 @@ def check(entries: Sequence[Entry], objects: Objects, tip: str, sheet: Sheet) ->
                 missing.append(entry)
             except ObjectAltered as error:
                 sheet.find("commits", error.what, entry, found=error.why)
-    unpushed = _unpushed(entries)
-    _missing([entry for entry in missing if _named(entry) not in unpushed], objects, sheet)
-    if kept := [entry for entry in missing if _named(entry) in unpushed]:
+    kept_back = unpushed(entries)
+    _missing([entry for entry in missing if _named(entry) not in kept_back], objects, sheet)
+    if kept := [entry for entry in missing if _named(entry) in kept_back]:
         sheet.doubt(f"what {len(kept)} commits held: they were sent back or given up before they were pushed")
     if sound and not sheet.failed("commits"):
         sheet.hold("commits", f"{sound} named commits are there, each with the tree and source recorded")
@@ -60,7 +60,7 @@ def _commit(
     return isinstance(data, kinds.CommitMade)
 
 
-def _unpushed(entries: Sequence[Entry]) -> set[str]:
+def unpushed(entries: Sequence[Entry]) -> set[str]:
     """Name commits that never left their runner: `revise` throws away what was held, and so does the end of a task."""
     waiting: set[str] = set()
     thrown: set[str] = set()

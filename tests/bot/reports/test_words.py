@@ -16,7 +16,7 @@ from bot.forges.local import LocalForge
 from bot.model.documents import DocumentError
 from bot.model.errors import Refused
 from bot.model.event import Actor, ForgeKind
-from bot.model.gates import Approval, Emergency, Passed, Scope
+from bot.model.gates import Approval, Emergency, Passed, Request, Ruled, Scope
 from bot.model.hygiene import Removed, strip
 from bot.model.hygiene_characters import Hidden
 from bot.model.policy import GateRule, Policy
@@ -579,6 +579,21 @@ def test_a_task_that_is_held_says_by_whom_and_how_it_goes_on():
     )
     assert "until `/resume` and the label is taken off and `/resume repository` and operators resume it." in shown
     assert words().progress(task(brakes=("instance",)), now_ms=T0).startswith("### Paused\n")
+
+
+def test_an_approval_that_opens_nothing_says_what_policy_still_asks():
+    asked = Request(Gate.CHANGE, 1, DIGEST, T0)
+    ruled = Ruled(DIGEST, ("88:1",), T0, passed=False, missing=("quorum", "enforced"))
+    waiting = task(State.CHANGE_REVIEW, requested=(asked,), ruled={"change": ruled})
+    said = "Policy still asks that enough different people said yes; that the forge holds merges to this gate."
+    assert said in words().progress(waiting, now_ms=T0)
+    assert said in words().status(waiting)
+    for other in (
+        msgspec.structs.replace(ruled, passed=True),
+        msgspec.structs.replace(ruled, digest="0" * 64),
+        msgspec.structs.replace(ruled, events=()),
+    ):
+        assert "still asks" not in words().status(msgspec.structs.replace(waiting, ruled={"change": other}))
 
 
 def test_a_freeze_and_a_full_repository_are_said_with_their_end():

@@ -140,10 +140,12 @@ async def test_a_confidential_issue_is_left_alone_unless_policy_lets_it(office: 
 
 
 async def test_an_issue_that_becomes_confidential_stops_the_work(office: Office) -> None:
-    """Until a person has looked."""
-    task = await office.opened()
+    """Until a person has looked; what was approved while others read along falls."""
+    task = await office.at_plan_gate()
+    assert (await office.desk.shelf.read(task)).approvals
     hidden = office.event(EventKind.ISSUE_AWAY)
     assert (await office.hears(task, hidden)).state is not State.BLOCKED, "it is public again by now"
     office.forge.issues[42] = replace(office.forge.issues[42], is_confidential=True)
     now = await office.hears(task, replace(hidden, delivery="again"))
     assert (now.state, now.blocked_code) == (State.BLOCKED, "GW-PLACE-VISIBILITY")
+    assert (now.approvals, now.passed) == ((), ())
