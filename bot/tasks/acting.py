@@ -156,7 +156,8 @@ def _model(context: Context, command: Command) -> tuple[Draft, ...]:
 def _answer(context: Context, verb: Verb) -> str:
     if verb is Verb.HELP:
         return context.words.help(context.task, event_id=context.event_id)
-    return context.words.status(context.task, event_id=context.event_id, now_ms=context.desk.clock())
+    now_ms = context.desk.clock()
+    return context.words.status(context.task, event_id=context.event_id, now_ms=now_ms, waits=context.waits)
 
 
 def _reply(context: Context, command: Command) -> tuple[Draft, ...]:

@@ -26,7 +26,8 @@ ENDED: Final = {
 
 
 def _started(task: Task, record: Record, data: kinds.AttemptStarted) -> Task:
-    attempt = Attempt(data.attempt, Step(data.step), data.model, record.ts, data.round)
+    is_last = task.state.is_final
+    attempt = Attempt(data.attempt, Step(data.step), data.model, record.ts, data.round, is_last=is_last)
     task = replace(task, attempts=(*task.attempts, attempt))
     return move(task, Signal.STARTED) if task.state is State.RECEIVED else task
 

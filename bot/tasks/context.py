@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
@@ -13,7 +13,8 @@ from bot.model.event import Actor, Comment, Event
 from bot.model.manners import Manners
 from bot.model.role import Role
 from bot.model.task import Task
-from bot.reports.words import Words
+from bot.reports.views import Waits
+from bot.reports.words import NOTHING, Words
 from bot.tasks.desk import Desk
 
 
@@ -33,7 +34,8 @@ class Context:
     is_unclear: bool = False  # the same comment also asks for something that contradicts an approval
     objection: str = ""  # why this person's yes would not count now: a code of bot.policy.rules.TALLIES
     barred_as: str = ""  # the part that bars them, where four eyes do
-    breaks_glass: bool = field(default=False)  # policy names them among those who may
+    breaks_glass: bool = False  # policy names them among those who may
+    waits: Waits = NOTHING  # what holds the task besides people, for an answer to `status`
 
     @property
     def manners(self) -> Manners:

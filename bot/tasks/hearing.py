@@ -26,6 +26,7 @@ from bot.tasks.brakes import Brakes
 from bot.tasks.context import Context
 from bot.tasks.desk import Desk
 from bot.tasks.happenings import happening
+from bot.tasks.holding import waits
 from bot.tasks.index import Index
 from bot.tasks.lookout import look
 from bot.tasks.names import remember
@@ -97,6 +98,9 @@ async def _hear_person(desk: Desk, book: Book, event: Event) -> None:
 async def _informed(context: Context, command: Said) -> Context:
     """Find out what policy says about the person, where the command is one that decides."""
     gate = context.task.state.gate
+    if isinstance(command, Command) and command.verb is Verb.STATUS:
+        held = await waits(context.desk, Index(context.desk.redis), context.task)
+        return dataclasses.replace(context, waits=held)
     if not isinstance(command, Command) or gate is None:
         return context
     ballot = Ballot(context.desk, context.task, gate)

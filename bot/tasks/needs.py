@@ -123,11 +123,11 @@ def _end_of(task: Task, passed: Passed) -> Iterator[Need]:
 
 
 def _archive_given_up(task: Task) -> bool:
-    """Tell whether the last push of the evidence failed: it is not tried for ever, the log reports it."""
+    """Tell whether the last push of the evidence failed, or was the one after the end: none is tried for ever."""
     last = task.attempts[-1] if task.attempts else None
     if last is None or last.step is not Step.ARCHIVE:
         return False
-    return task.state.is_final or last.outcome != "ok"
+    return last.is_last if task.state.is_final else last.outcome != "ok"
 
 
 def _unwritten(task: Task) -> bool:

@@ -39,14 +39,6 @@ def is_asked(task: Task, gate: Gate) -> bool:
     return not votes or is_ruled
 
 
-def missing(task: Task, gate: Gate) -> tuple[str, ...]:
-    """Name the rules of policy that the last answer to what is asked now did not meet."""
-    asked, ruled = task.asked(gate), task.ruled.get(gate.value)
-    if asked is None or ruled is None or ruled.digest != asked.digest or ruled.passed or not task.votes(gate):
-        return ()
-    return ruled.missing
-
-
 def held(task: Task, now_ms: int) -> str:
     """Say why nothing new is started; empty where nothing holds the task, or while an attempt ends its step."""
     if task.running or task.state.gate or task.state.is_final or task.state is State.BLOCKED:

@@ -97,7 +97,7 @@ class Follower:
 
     def _tells_unmet(self, task: Task, gate: Gate) -> bool:
         """Say once which rules an answer did not meet; False where nobody is there to answer otherwise."""
-        unmet, asked = asking.missing(task, gate), task.asked(gate)
+        unmet, asked = task.unmet, task.asked(gate)
         if not unmet or asked is None or asked.digest == self._unmet:
             return True
         self._unmet = asked.digest

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.model.errors import Unavailable
+from bot.model.policy import Policy
 from bot.model.state import Gate, State
+from bot.settings import Settings
 from tests.bot.tasks.forge import MIRA, STRANGER, TOM
 from tests.bot.tasks.office import PLAN, SPEC, Office
 
@@ -193,3 +197,18 @@ async def test_a_change_is_approved_on_its_own_page_at_the_judged_commit_only(of
     office.forge.pushes(branch, judged)
     now = await office.says(task, MIRA, "/approve", number, on_change=True)
     assert now.approval(Gate.CHANGE) is not None
+
+
+async def test_status_says_that_a_freeze_holds_the_task(redis_url: str, tmp_path: Path) -> None:
+    window = "2000-01-01T00:00Z/2999-01-01T00:00Z"
+    office = Office(redis_url, tmp_path, Settings(policy=Policy(freeze=(window,))))
+    try:
+        task = await office.at_plan_gate()
+        await office.says(task, MIRA, "/approve")
+        assert (await office.converge(task)).state is State.CODING, "approved, and nothing is started"
+        now = await office.says(task, MIRA, "/status")
+        assert now.running is None
+        answer = office.desk.blobs.get(now.heard[-1].answer).decode()
+        assert "2999" in answer
+    finally:
+        await office.close()

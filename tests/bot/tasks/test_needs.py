@@ -133,6 +133,16 @@ def test_an_ended_task_says_so_archives_its_journal_once_and_then_rests():
     assert wanted(history) == []
 
 
+@pytest.mark.parametrize("outcome", ["ok", "fail"])
+def test_evidence_that_was_delivered_before_the_end_is_delivered_again_with_it(outcome: str):
+    history = History().at_change_review().start("archive")
+    history.add("task.closed", kinds.TaskClosed("done", "merged")).end("archive", outcome=outcome)
+    done(history, *keys(history))
+    assert wanted(history) == [Start(Step.ARCHIVE)]
+    history.start("archive").end("archive", outcome=outcome)
+    assert wanted(history) == []
+
+
 def test_a_superseded_change_is_closed():
     history = History().at_change_review().add("task.blocked", kinds.TaskBlocked("GW-ISSUE-AWAY"))
     history.say("revise", argument=SHA, respecify=SHA)

@@ -9,7 +9,7 @@ from bot.model.gates import Approval, Passed, Request, Ruled
 from bot.model.policy import Policy
 from bot.model.state import Gate, State, Step
 from bot.model.task import Attempt, Origin, Profile, Pull, Task
-from bot.terminal.asking import Finding, as_text, counted, findings, held, is_asked, missing
+from bot.terminal.asking import Finding, as_text, counted, findings, held, is_asked
 
 DIGEST = "9" * 64
 YOU = Actor(2, "you", AccountKind.HUMAN)
@@ -49,11 +49,11 @@ def test_a_change_is_asked_about_when_it_is_open() -> None:
 
 
 def test_unmet_rules_are_those_of_the_last_answer_to_what_is_asked_now() -> None:
-    assert missing(ruled("1:7"), Gate.SPEC) == ("quorum",)
-    assert missing(ruled("1:7", passed=True), Gate.SPEC) == ()
-    assert missing(ruled("1:7", digest="8" * 64), Gate.SPEC) == ()
-    assert missing(replace(ruled("1:7"), approvals=()), Gate.SPEC) == ()
-    assert missing(TASK, Gate.SPEC) == ()
+    assert ruled("1:7").unmet == ("quorum",)
+    assert ruled("1:7", passed=True).unmet == ()
+    assert ruled("1:7", digest="8" * 64).unmet == ()
+    assert ruled().unmet == ()
+    assert TASK.unmet == ()
 
 
 def test_what_holds_a_task_is_named() -> None:
