@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from bot import __version__
+from bot.cli_endpoints import endpoints
+from bot.cli_options import PLAIN, Config, Json
 from bot.model.errors import GatewrightError, UsageError
 
-PLAIN: Final[dict[str, Any]] = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "no_args_is_help": True}
 app = typer.Typer(name="gatewright", help="From a labelled issue to a reviewed, proven change.", **PLAIN)
 tasks = typer.Typer(help="Look at tasks and steer them.", **PLAIN)
 audit = typer.Typer(help="Check and read evidence.", **PLAIN)
@@ -28,6 +29,7 @@ GROUPS: Final = {
     "audit": audit,
     "sandbox": sandbox,
     "models": models,
+    "endpoints": endpoints,
     "config": config,
 }
 for _name, _group in GROUPS.items():
@@ -53,13 +55,17 @@ TARGETS: Final = {
     "sandbox.probe": "runners.workspace.probe:why_not",
     "sandbox.run": "runners.workspace.command:run",
     "models.resolve": "runners.providers.registry:explanation",
+    "endpoints.settings": "bot.endpoints.registry:worker_settings",
+    "endpoints.add": "bot.terminal.endpoints:add",
+    "endpoints.list": "bot.terminal.endpoints:show",
+    "endpoints.test": "bot.terminal.endpoints:test",
+    "endpoints.remove": "bot.terminal.endpoints:remove",
+    "endpoints.rotate": "bot.terminal.endpoints:rotate",
     "doctor": "bot.terminal.doctor:doctor",
     "config.show": "bot.settings_page:show",
     "config.schema": "bot.settings_page:schema",
 }
 
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file; else GATEWRIGHT_CONFIG.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Model = Annotated[str, typer.Option("--model", help="Model string for all phases, such as sonnet.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve every gate by itself.")]
 Which = Annotated[str, typer.Argument(help="One task, by its id.")]
@@ -125,6 +131,7 @@ def run(  # noqa: PLR0917 - typer calls it by name
 @app.command()
 def up(config: Config = None) -> None:
     """Run web, control, workers and an embedded Redis on this machine."""
+    target("endpoints.settings")(config)  # what a worker could not open is said before anything is started
     raise typer.Exit(target("up")(settings(config), config))
 
 
@@ -147,7 +154,7 @@ def work(
     config: Config = None,
 ) -> None:
     """Run one worker."""
-    loaded = settings(config)
+    loaded = target("endpoints.settings")(config)
     import_module("bot.keyring").ensure_runner_key(loaded)
     target("work")(loaded, queue or [loaded.worker.queue], burst=burst)
 
@@ -294,7 +301,8 @@ def models_resolve(
     config: Config = None,
 ) -> None:
     """Say which provider a model string goes to, and why."""
-    print(target("models.resolve")(model, settings(config), check=check))  # noqa: T201 - this is the answer
+    loaded = target("endpoints.settings")(config)
+    print(target("models.resolve")(model, loaded, check=check))  # noqa: T201 - this is the answer
 
 
 @config.command("show")

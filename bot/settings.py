@@ -118,6 +118,19 @@ class ProviderTable(Section, frozen=True):
     auth_token: Annotated[str, Meta(description="OAuth bearer token instead of a key (secret)")] = ""
     enabled: Annotated[bool, Meta(description="Whether this provider may be used")] = True
     prices: Annotated[dict[str, Price], Meta(description="Model name -> price")] = {}
+    context: Annotated[
+        int, Meta(ge=0, description="Tokens a chat model can read, for our own loop; 0: until the server refuses")
+    ] = 0
+
+
+class Registry(Section, frozen=True):
+    """Endpoints that `gatewright endpoints add` registered, and the master key of their keys."""
+
+    file: Annotated[str, Meta(description="File of the endpoints; empty takes data_dir/endpoints.json")] = ""
+    key_file: Annotated[str, Meta(description="File of the master keys, newest first; an absolute path")] = ""
+    key_command: Annotated[
+        tuple[str, ...], Meta(description="Program and arguments that print the master keys, newest first")
+    ] = ()
 
 
 class Budget(Section, frozen=True):
@@ -178,6 +191,7 @@ class Settings(Section, frozen=True):
     profile: ProfileTable = ProfileTable()
     providers: dict[str, ProviderTable] = {}
     endpoints: dict[str, ProviderTable] = {}
+    registry: Registry = Registry()
     policy: Policy = Policy()
     budget: Budget = Budget()
     sandbox: Sandbox = Sandbox()

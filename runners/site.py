@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bot.audit.keys import VKey
 from bot.model.errors import GatewrightError
 from bot.settings import Settings
 from bot.settings_file import data_dir
+
+KEYLESS: Final = "none"  # stands where an endpoint asks for no key: a word of every other text, and no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Site:
         for own in self.settings.projects.values():
             found += [*own.webhook_secrets, *own.webhook_tokens, *own.signing_secrets]
         found += [self.settings.network.proxy] if "@" in self.settings.network.proxy else []
-        return tuple(filter(None, found))
+        return tuple(each for each in found if each not in ("", KEYLESS))
 
     def instance_public(self) -> bytes:
         """Read the instance's public key, raw; GatewrightError where it is missing or no verifier key."""

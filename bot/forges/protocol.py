@@ -131,9 +131,7 @@ class Forge(Protocol):
     async def label_events(self, repo: Repo, number: int) -> tuple[LabelEvent, ...]:
         """Read who set and took off which labels of an issue, oldest first; empty where the forge keeps no history."""
 
-    async def comments(
-        self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False
-    ) -> tuple[Comment, ...]:
+    async def comments(self, repo: Repo, number: int, since_ms: int, *, on_change: bool = False) -> tuple[Comment, ...]:
         """List the comments of an issue or change made at or after a time, oldest first, at most a thousand."""
 
     async def membership(self, repo: Repo, group: str, actor: Actor) -> Membership | None:

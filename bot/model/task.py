@@ -70,6 +70,7 @@ class Attempt(msgspec.Struct, frozen=True):
     outcome: str = ""
     code: str = ""  # GW-... where it failed
     usage: Usage = Usage()
+    is_last: bool = False  # begun after the task had ended
 
 
 class Origin(msgspec.Struct, frozen=True):

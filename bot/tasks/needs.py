@@ -116,16 +116,16 @@ def _end_of(task: Task, passed: Passed) -> Iterator[Need]:
         yield Close(State.DONE, "approved")
     elif task.running:
         return
-    elif task.archived <= passed.record and not _archive_given_up(task):
+    elif task.archived <= passed.record and not _archive_given_up(task, passed.at_ms):
         yield Start(Step.ARCHIVE)
     elif task.policy.merge == "on_approval" and not task.is_held and task.pull and task.pull.state == "open":
         yield Merge()
 
 
-def _archive_given_up(task: Task) -> bool:
-    """Tell whether the last push of the evidence failed, or was the one after the end: none is tried for ever."""
+def _archive_given_up(task: Task, since_ms: int = 0) -> bool:
+    """Tell whether the last push of the evidence since then failed, or was the one after the end."""
     last = task.attempts[-1] if task.attempts else None
-    if last is None or last.step is not Step.ARCHIVE:
+    if last is None or last.step is not Step.ARCHIVE or last.started_ms < since_ms:
         return False
     return last.is_last if task.state.is_final else last.outcome != "ok"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bot.endpoints.registry import worker_settings
 from bot.forges.local import Place, survey
 from bot.model.errors import GatewrightError
 from bot.model.state import State
@@ -54,7 +55,8 @@ class Play:
         """Settle model and places as settings."""
         work = {"GATEWRIGHT_WORKER__WORK_DIR": str(self.work / "work")}
         if not self.model:
-            return {**work, **profile(RECORDED), "GATEWRIGHT_PROVIDERS__SCRIPTED__BASE_URL": str(SAMPLE)}
+            alone = {"GATEWRIGHT_REGISTRY__FILE": str(self.folder / "no-endpoints.json")}  # needs nobody's keys
+            return {**work, **alone, **profile(RECORDED), "GATEWRIGHT_PROVIDERS__SCRIPTED__BASE_URL": str(SAMPLE)}
         return {**work, **profile(self.model), **lend(load(self.config), offers())}
 
 
@@ -62,7 +64,7 @@ def demo(*, yes: bool, keep: Path | None, model: str, config: Path | None, machi
     """Play the whole job, and leave the result where `keep` says."""
     screen = Screen()
     if model:
-        verify(load(config, {**os.environ, **lend(load(config), offers()), **profile(model)}), machine)
+        verify(worker_settings(config, {**os.environ, **lend(load(config), offers()), **profile(model)}), machine)
     kept = places.kept(keep) if keep else None
     return running.run(_demo(screen, kept, yes=yes, model=model, config=config, machine=machine), lambda: _stop(screen))
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from bot import __version__
+from bot.endpoints.registry import equipped
 from bot.model.errors import GatewrightError
 from bot.settings_file import NOT_KEYS, PREFIX, data_dir, load
 from bot.terminal.checks import Finding, Place, Verdict, failed, fine
@@ -52,6 +54,13 @@ def findings(config: Path | None, *, project: str = "", self_test: str = "") -> 
         return
     count = sum(name.startswith(PREFIX) and "__" in name and name not in NOT_KEYS for name in os.environ)
     yield fine("settings", f"usable; {count} from the environment")
+    try:
+        place = structs.replace(place, settings=equipped(settings))
+    except GatewrightError as error:
+        yield failed("endpoints", error)
+    else:
+        if more := len(place.settings.endpoints) - len(settings.endpoints):
+            yield fine("endpoints", f"{more} registered, and the master key opens their keys")
     for check in CHECKS:
         yield from check(place)
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import msgspec
 
+from bot.endpoints.registry import worker_settings
 from bot.model.errors import GatewrightError, UsageError
 from bot.model.state import Phase
 from bot.settings import ProfileTable, Sandbox, Settings
-from bot.settings_file import load
 from bot.terminal.offers import Offer, hints, offers
 
 RECORDED: Final = "scripted:"
@@ -32,7 +32,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 def choose(model: str, config: Path | None, machine: Machine) -> tuple[Overrides, str]:
     """Settle the models of `run` as settings, and say what they rest on; raises UsageError, never takes recordings."""
-    settings = load(config)
+    settings = worker_settings(config)
     at_hand = offers()
     lent = lend(settings, at_hand)
     because = ""
@@ -45,7 +45,7 @@ def choose(model: str, config: Path | None, machine: Machine) -> tuple[Overrides
             raise _nothing()
         chosen, because = profile(at_hand[0].model), f"{at_hand[0].model}: {at_hand[0].because}"
     overrides = {**lent, **chosen}
-    verify(load(config, {**os.environ, **overrides}), machine)
+    verify(worker_settings(config, {**os.environ, **overrides}), machine)
     return overrides, because
 
 

@@ -19,6 +19,7 @@ import msgspec
 from bot.audit.record import Record, decode
 from bot.control import Control
 from bot.embedded import EmbeddedRedis
+from bot.endpoints import registry
 from bot.forges.local import HOST, YOU, LocalForge, Place
 from bot.inbox import Delivery
 from bot.keyring import runner_key
@@ -30,7 +31,8 @@ from bot.settings import Settings
 from bot.settings_file import load, make_dir
 from bot.supervisor import ADDRESS, command
 from bot.tasks.brakes import TASK, Brakes
-from bot.tasks.needs import Rules, needs
+from bot.tasks.need import Rules
+from bot.tasks.needs import needs
 from bot.wiring import make_control
 
 OPEN_S: Final = 30.0
@@ -61,9 +63,11 @@ class Session:
 
     async def _start(self) -> None:
         url = self._start_redis()
+        given = {**os.environ, **self._overrides}
         self._env = {
-            **os.environ,
-            **self._overrides,
+            **given,
+            # Registered endpoints lie where the person's state is, not in the folder of this session.
+            "GATEWRIGHT_REGISTRY__FILE": str(registry.place(load(self._config, given), given)),
             "GATEWRIGHT_REDIS__URL": url,
             "GATEWRIGHT_SERVER__DATA_DIR": str(self.data),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,7 @@ class Anthropic:
         "/v1/messages/count_tokens": Kind.COUNT,
         "/v1/models": Kind.MODELS,
     }
-    queries = frozenset({"", "beta=true"})
+    queries = re.compile("(beta=true)?")
 
     def url(self, base: str, path: str) -> str:
         """Join; the vendor's clients give the base without `/v1`, some people with it."""
@@ -57,7 +58,7 @@ class Anthropic:
         kind = ERROR_TYPES.get(status, "api_error")
         return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": message}})
 
-    def meter(self, kind: Kind) -> Meter:
+    def meter(self, kind: Kind, path: str = "") -> Meter:  # noqa: ARG002 - the kind says all
         """Make a meter for one answer."""
         return CountMeter() if kind is Kind.COUNT else MessagesMeter()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
@@ -19,7 +20,9 @@ class Kind(Enum):
     """What a path is for."""
 
     GENERATE = auto()  # asks the model
-    COUNT = auto()  # sends the prompt, costs nothing
+    ARRAY = auto()  # asks the model; what comes back as JSON is an array that grows
+    COUNT = auto()  # sends the prompt or the model's name, costs nothing
+    LIST = auto()  # asks for the models there are, with GET
     MODELS = auto()  # answered by the gateway itself
 
 
@@ -85,11 +88,11 @@ Fields = dict[str, msgspec.Raw]
 
 
 class Dialect(Protocol):
-    """One wire format."""
+    """One wire format; a path may hold `{model}` in one of its segments."""
 
     name: str
     paths: dict[str, Kind]
-    queries: frozenset[str]
+    queries: re.Pattern[str]
 
     def url(self, base: str, path: str) -> str:
         """Join the upstream's base URL and a path of ours."""
@@ -103,11 +106,20 @@ class Dialect(Protocol):
     def error(self, status: int, message: str) -> bytes:
         """Shape an error so that the runtime understands it."""
 
-    def meter(self, kind: Kind) -> Meter:
+    def meter(self, kind: Kind, path: str = "") -> Meter:
         """Make a meter for one answer."""
 
     def price(self, price: Price) -> Price:
         """Fill in what the API charges for cached input where the table does not say."""
+
+
+def undiscounted(price: Price) -> Price:
+    """Charge cached input in full where the table does not say: the discount differs by model."""
+    return msgspec.structs.replace(
+        price,
+        cache_read=price.input if price.cache_read is None else price.cache_read,
+        cache_write=price.input if price.cache_write is None else price.cache_write,
+    )
 
 
 class Pieces:

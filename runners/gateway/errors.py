@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from bot.model.errors import GatewrightError
+from runners.providers.protocol import Cause
 
 
 class Denied(GatewrightError):
-    """A request that is answered here and never forwarded; `status` is the HTTP status of the answer."""
+    """A request that is answered here and never forwarded; `status` is the HTTP status of the answer.
 
-    def __init__(self, status: int, code: str, what: str) -> None:
+    `cause` is what the run fails with, where the refusal ends it.
+    """
+
+    def __init__(self, status: int, code: str, what: str, *, cause: Cause | None = None) -> None:
         super().__init__(f"GW-GATEWAY-{code}", what)
         self.status = status
+        self.cause = cause
 
 
 class Broken(GatewrightError):

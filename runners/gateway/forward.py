@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
 import msgspec
 
-from runners.gateway.dialect import Answer, Meter, Tokens
+from runners.gateway.dialect import Answer, Kind, Meter, Tokens
 from runners.gateway.errors import Broken, Denied
 from runners.gateway.ledger import Entry
 from runners.gateway.rules import Admitted
-from runners.gateway.sse import Events
+from runners.gateway.sigv4 import Keys, signed
+from runners.gateway.streams import Cutter, cutter
 from runners.gateway.wire import Connection
 from runners.providers.protocol import Upstream
 
 PASS_UP: Final = ("content-type", "accept", "anthropic-version")
-PASS_DOWN: Final = ("content-type", "retry-after", "request-id", "x-request-id", "x-should-retry")
+PASS_DOWN: Final = (
+    "content-type", "retry-after", "retry-after-ms", "request-id", "x-request-id", "x-should-retry",
+    "x-amzn-requestid", "x-amzn-errortype",
+)  # fmt: skip
 BODY_MAX: Final = 64 << 20  # bytes of an answer that does not stream
 ERROR_MAX: Final = 64 << 10  # bytes of an error body
 AGENT: Final = "gatewright"
@@ -37,15 +42,20 @@ async def forward(call: Call, client: httpx.AsyncClient, connection: Connection,
 
     Raises Denied where nothing was sent to the client yet, Broken where the connection must be dropped.
     """
-    meter = call.admitted.dialect.meter(call.admitted.kind)
+    admitted = call.admitted
+    meter = admitted.dialect.meter(admitted.kind, admitted.path)
+    method = "GET" if admitted.kind is Kind.LIST else "POST"
+    url = _url(call)
     status = 0
     try:
-        async with client.stream("POST", _url(call), content=call.body, headers=_headers(call)) as response:
+        async with client.stream(method, url, content=call.body, headers=_headers(call, url)) as response:
             status = response.status_code
             if status >= 300:
                 await _refusal(call, response, connection, entry)
                 return
-            await _answer(response, connection, meter)
+            grows = admitted.kind is Kind.ARRAY and not admitted.query  # a query asks for events instead
+            events = cutter(response.headers.get("content-type", ""), grows=grows)
+            await _answer(response, connection, meter, events)
         entry.close("ok", status=status, answer=_whole_answer(meter))
         await connection.end()
     except (httpx.HTTPError, httpx.InvalidURL, Broken) as problem:
@@ -70,17 +80,20 @@ def _url(call: Call) -> str:
     return call.admitted.dialect.url(call.upstream.base_url, call.admitted.path) + query
 
 
-def _headers(call: Call) -> dict[str, str]:
-    passed = {name: call.headers[name] for name in PASS_UP if name in call.headers}
+def _headers(call: Call, url: str) -> dict[str, str]:
+    passed: dict[str, str] = {name: call.headers[name] for name in PASS_UP if name in call.headers}
     secret = call.admitted.dialect.credentials(call.upstream, call.headers.get("anthropic-beta", ""))
+    up = call.upstream
+    if up.access_key:
+        keys = Keys(up.access_key, up.api_key, up.session_token, up.region)
+        secret |= signed("POST", url, passed, call.body, keys, datetime.now(UTC))
     # identity: a compressed stream would arrive in lumps
     return {"user-agent": AGENT, "accept-encoding": "identity"} | passed | secret
 
 
-async def _answer(response: httpx.Response, connection: Connection, meter: Meter) -> None:
+async def _answer(response: httpx.Response, connection: Connection, meter: Meter, events: Cutter | None) -> None:
     headers = {name: response.headers[name] for name in PASS_DOWN if name in response.headers}
-    if response.headers.get("content-type", "").startswith("text/event-stream"):
-        events = Events()
+    if events:
         await connection.head(response.status_code, headers | {"cache-control": "no-cache"})
         async for piece in response.aiter_bytes():
             await connection.send(piece)
@@ -120,7 +133,7 @@ async def _whole(response: httpx.Response, limit: int) -> bytes:
 
 
 def _without_key(body: bytes, upstream: Upstream) -> bytes:
-    for secret in (upstream.api_key, upstream.auth_token):
+    for secret in (upstream.api_key, upstream.auth_token, upstream.session_token, upstream.access_key):
         if secret:
             body = body.replace(secret.encode(), b"[key]")
     return body

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from bot.model.task import Usage
 from bot.settings import Price
+from runners.gateway.budget import Budget, check
 from runners.gateway.dialect import Answer, Dialect, Fields, Tokens
+from runners.gateway.errors import Denied
 from runners.providers.protocol import Recorder
 
 PROMPT_FIELDS = frozenset({"model", "messages", "system", "tools", "metadata"})
+BYTES_A_TOKEN: Final = 4  # roughly, in English and in code
 NOTHING = Answer(Tokens(), "", complete=False, content=b"")
 
 
@@ -33,14 +36,21 @@ def cost(tokens: Tokens, price: Price | None) -> int | None:
 
 
 class Ledger:
-    """Numbers, records and sums the calls of one attempt."""
+    """Numbers, records and sums the calls of one attempt, and holds them against its budget."""
 
-    def __init__(self, recorder: Recorder, attempt: int, prices: Mapping[str, Price]) -> None:
+    def __init__(
+        self, recorder: Recorder, attempt: int, prices: Mapping[str, Price], budget: Budget | None = None
+    ) -> None:
         self.attempt = attempt
         self.usage = Usage()
         self.fault: Exception | None = None  # the first thing that could not be recorded
         self._recorder = recorder
         self._prices = prices
+        self.spent: Denied | None = None  # the first call that the budget did not allow
+        self._budget = budget or Budget()
+        self._guessed = Usage()
+        self._in_flight = 0
+        self._uncounted = False
         self._last = 0
 
     def number(self) -> int:
@@ -49,7 +59,9 @@ class Ledger:
         return self._last
 
     def open(self, dialect: Dialect, provider: str, model: str, routed: str, fields: Fields, body: bytes) -> Entry:
-        """Record the call before it leaves; where recording fails, the call must not be made."""
+        """Record the call before it leaves; where the budget or the recording fails, the call must not be made."""
+        price = self._prices.get(model) or self._prices.get(routed)
+        self._check(price)
         number = self.number()
         params = msgspec.json.encode({key: raw for key, raw in sorted(fields.items()) if key not in PROMPT_FIELDS})
         self._record(
@@ -65,11 +77,13 @@ class Ledger:
             "ok",
             {"prompt": body},
         )
-        price = self._prices.get(model) or self._prices.get(routed)
-        return Entry(self, number, dialect.price(price) if price else None)
+        self._in_flight += 1
+        return Entry(self, number, dialect.price(price) if price else None, len(body))
 
     def close(self, number: int, price: Price | None, outcome: str, status: int, answer: Answer, since: float) -> None:
         """Record how the call ended and add it to the sum."""
+        self._in_flight -= 1
+        self._uncounted = self._uncounted or (bool(answer.content) and answer.tokens == Tokens() and outcome == "ok")
         micro_usd = cost(answer.tokens, price)
         self.usage += Usage(1, answer.tokens.given, answer.tokens.out, micro_usd)
         self._record(
@@ -88,6 +102,22 @@ class Ledger:
             {"output": answer.content} if answer.content else {},
         )
 
+    def guess(self, size: int, answer: Answer, price: Price | None) -> None:
+        """Hold against the budget what a cut answer may have used uncounted; else cutting would make calls free."""
+        given = max(0, size // BYTES_A_TOKEN - answer.tokens.given)
+        out = max(0, len(answer.content) // BYTES_A_TOKEN - answer.tokens.out)
+        self._guessed += Usage(0, given, out, cost(Tokens(fresh=given, out=out), price))
+
+    def _check(self, price: Price | None) -> None:
+        try:
+            check(
+                self._budget, self.usage + self._guessed,
+                in_flight=self._in_flight, price_known=price is not None, uncounted=self._uncounted,
+            )  # fmt: skip
+        except Denied as spent:
+            self.spent = self.spent or spent
+            raise
+
     def _record(self, kind: str, data: dict[str, Any], outcome: str, blobs: dict[str, bytes]) -> None:
         try:
             self._recorder.record(kind, data, outcome=outcome, blobs=blobs)
@@ -99,10 +129,11 @@ class Ledger:
 class Entry:
     """One call in the ledger; the first `close` counts, so that a `finally` may close once more."""
 
-    def __init__(self, ledger: Ledger, number: int, price: Price | None) -> None:
+    def __init__(self, ledger: Ledger, number: int, price: Price | None, size: int) -> None:
         self._ledger = ledger
         self._number = number
         self._price = price
+        self._size = size  # bytes of the request
         self._since = time.monotonic()
         self._open = True
 
@@ -110,4 +141,6 @@ class Entry:
         """Record the end of the call: ok, fail, timeout or cancelled."""
         if self._open:
             self._open = False
+            if not answer.complete and (outcome in ("cancelled", "timeout") or status == 200):
+                self._ledger.guess(self._size, answer, self._price)
             self._ledger.close(self._number, self._price, outcome, status, answer, self._since)

@@ -1,14 +1,16 @@
-"""The OpenAI chat completions dialect (https://platform.openai.com/docs/api-reference/chat)."""
+"""The OpenAI dialect: chat completions and Responses (https://platform.openai.com/docs/api-reference)."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens
-from runners.gateway.errors import Broken
+from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, undiscounted
+from runners.gateway.errors import Broken, Denied
+from runners.gateway.responses import ResponsesMeter
 from runners.gateway.sse import Event
 from runners.providers.protocol import Upstream
 
@@ -17,14 +19,15 @@ TEXT, THOUGHT, TOOLS = 1, 0, 10  # where text, reasoning and the first tool call
 
 
 class OpenAI:
-    """Chat completions of OpenAI and of the many servers that speak like it."""
+    """Chat completions and Responses of OpenAI and of the many servers that speak like it."""
 
     name = "openai"
     paths: dict[str, Kind] = {
         "/v1/chat/completions": Kind.GENERATE,
+        "/v1/responses": Kind.GENERATE,
         "/v1/models": Kind.MODELS,
     }
-    queries = frozenset({""})
+    queries = re.compile("")
 
     def url(self, base: str, path: str) -> str:
         """Join; base URLs of this dialect end in the version (`https://host/v1`)."""
@@ -36,7 +39,14 @@ class OpenAI:
         return {"authorization": f"Bearer {secret}"} if secret else {}
 
     def prepare(self, fields: Fields) -> Fields:
-        """Ask for the usage of a stream, which is left out unless asked for; the client gets one chunk more."""
+        """Ask for the usage of a chat stream, which is left out unless asked for; the client gets one chunk more.
+
+        A response in the background goes on after its answer ended: nobody would count it, so it is denied.
+        """
+        if bytes(fields.get("background", b"false")) not in (b"false", b"null"):
+            raise Denied(400, "BODY", "the gateway forwards no responses in the background")
+        if "messages" not in fields:
+            return fields  # Responses streams carry their usage
         if bytes(fields.get("stream", b"false")) != b"true":
             return fields
         try:
@@ -50,17 +60,13 @@ class OpenAI:
         kind = ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": None}})
 
-    def meter(self, kind: Kind) -> Meter:  # noqa: ARG002 - one kind of answer here
+    def meter(self, kind: Kind, path: str = "") -> Meter:  # noqa: ARG002 - the path says all
         """Make a meter for one answer."""
-        return ChatMeter()
+        return ResponsesMeter() if path.endswith("/responses") else ChatMeter()
 
     def price(self, price: Price) -> Price:
-        """Charge cached input in full where the table does not say: the discount differs by model."""
-        return msgspec.structs.replace(
-            price,
-            cache_read=price.input if price.cache_read is None else price.cache_read,
-            cache_write=price.input if price.cache_write is None else price.cache_write,
-        )
+        """Charge cached input in full where the table does not say."""
+        return undiscounted(price)
 
 
 class _Details(msgspec.Struct):

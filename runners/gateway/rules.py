@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -23,8 +24,22 @@ class Admitted(msgspec.Struct, frozen=True):
 
     dialect: Dialect
     kind: Kind
-    path: str
+    path: str  # what is forwarded: the dialect's own, filled in by us
     query: str
+    model: str = ""  # where the path names it
+
+
+def find(dialect: Dialect, path: str) -> Admitted | None:
+    """Find the path of a dialect; compared as sent but for the model's segment, so `..` and escapes match nothing."""
+    if kind := dialect.paths.get(path):
+        return Admitted(dialect, kind, path, "") if "{" not in path else None
+    for template, kind in dialect.paths.items():
+        before, hole, after = template.partition("{model}")
+        model = path[len(before) : len(path) - len(after)]
+        if hole and model and "/" not in model and path == before + model + after:
+            model = unquote(model)
+            return Admitted(dialect, kind, before + quote(model, safe="") + after, "", model)
+    return None
 
 
 def admit(method: str, target: str, headers: Mapping[str, str], *, token: str, dialects: Iterable[Dialect]) -> Admitted:
@@ -33,20 +48,21 @@ def admit(method: str, target: str, headers: Mapping[str, str], *, token: str, d
         raise Denied(401, "TOKEN", "this is not the token of the run")
     path, _, query = target.partition("?")
     for dialect in dialects:
-        kind = dialect.paths.get(path)  # compared as sent: absolute URIs, `..` and escapes match no path
-        if kind is None:
+        found = find(dialect, path)
+        if found is None:
             continue
-        if method != ("GET" if kind is Kind.MODELS else "POST"):
+        if method != ("GET" if found.kind in (Kind.MODELS, Kind.LIST) else "POST"):
             raise Denied(405, "METHOD", f"{method[:16]} is not how {path} is asked")
-        if query not in dialect.queries:
+        if not dialect.queries.fullmatch(query):
             raise Denied(403, "PATH", f"the gateway does not forward the query of {path}")
-        return Admitted(dialect, kind, path, query)
+        return msgspec.structs.replace(found, query=query)
     raise Denied(403, "PATH", "the gateway forwards model calls only")
 
 
 def _knows(headers: Mapping[str, str], token: str) -> bool:
     bearer = headers.get("authorization", "")
-    given = headers.get("x-api-key") or (bearer[7:] if bearer[:7].lower() == "bearer " else "")
+    keys = (headers.get(name) for name in ("x-api-key", "api-key", "x-goog-api-key"))
+    given = next(filter(None, keys), bearer[7:] if bearer[:7].lower() == "bearer " else "")
     return hmac.compare_digest(given.encode(), token.encode())
 
 
@@ -65,8 +81,12 @@ def read(body: bytes) -> Fields:
     return fields
 
 
-def model_of(fields: Fields, routed: str) -> str:
-    """Give the model that a request asks for; Denied unless it is the routed one."""
+def model_of(fields: Fields, routed: str, in_path: str = "") -> str:
+    """Give the model that a request asks for; Denied unless it is the routed one, in the path as in the body."""
+    if in_path and not allows(routed, in_path):
+        raise Denied(403, "MODEL", f"this run may use the model {routed}, not {in_path[:100]}")
+    if in_path and "model" not in fields:
+        return in_path
     try:
         asked = msgspec.json.decode(fields.get("model", b"null"), type=str)
     except msgspec.MsgspecError:

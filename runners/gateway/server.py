@@ -18,17 +18,24 @@ import structlog
 from bot.model.task import Usage
 from bot.settings import Price
 from runners.gateway.anthropic import Anthropic
+from runners.gateway.azure import Azure
+from runners.gateway.bedrock import Bedrock
+from runners.gateway.budget import Budget
 from runners.gateway.dialect import Dialect, Kind
 from runners.gateway.errors import Broken, Denied
 from runners.gateway.forward import Call, forward
+from runners.gateway.gemini import Gemini
 from runners.gateway.ledger import Ledger
 from runners.gateway.listener import listen
+from runners.gateway.ollama import Ollama
 from runners.gateway.openai import OpenAI
-from runners.gateway.rules import BODY_MAX, Admitted, admit, model_of, read
+from runners.gateway.rules import BODY_MAX, Admitted, admit, find, model_of, read
 from runners.gateway.wire import Connection
 from runners.providers.protocol import Recorder, Upstream
 
-DIALECTS: Final[dict[str, Dialect]] = {"anthropic": Anthropic(), "openai": OpenAI()}
+DIALECTS: Final[dict[str, Dialect]] = {
+    dialect.name: dialect for dialect in (Anthropic(), OpenAI(), Gemini(), Ollama(), Azure(), Bedrock())
+}
 CALLS_AT_ONCE: Final = 8  # each may hold BODY_MAX bytes; more wait
 CONNECTIONS: Final = 64
 
@@ -53,7 +60,7 @@ class Gateway:
     A fault of the recorder ends the calls and is raised at the end of the context: nothing goes on unrecorded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one attempt's whole way to its model
         self,
         directory: Path,
         upstreams: Mapping[str, Upstream],
@@ -62,6 +69,7 @@ class Gateway:
         attempt: int,
         *,
         prices: Mapping[str, Price] | None = None,
+        budget: Budget | None = None,
         uid: int | None = None,
         idle_seconds: float = 600.0,
     ) -> None:
@@ -71,7 +79,8 @@ class Gateway:
         self._dialects = [DIALECTS[name] for name in upstreams]
         self._model = model
         self._uid = uid
-        self._ledger = Ledger(recorder, attempt, prices or {})
+        self._ledger = Ledger(recorder, attempt, prices or {}, budget)
+        self._at_once = 1 if budget and budget.one_at_a_time else CALLS_AT_ONCE
         self._idle = idle_seconds
         self._connections: set[asyncio.Task[None]] = set()
         self._fault: Exception | None = None
@@ -86,13 +95,18 @@ class Gateway:
         """Sum all calls so far."""
         return self._ledger.usage
 
+    @property
+    def spent(self) -> Denied | None:
+        """Say why the budget refused a call, the first time that it did."""
+        return self._ledger.spent
+
     def number(self) -> int:
         """Take the next call number."""
         return self._ledger.number()
 
     async def __aenter__(self) -> Self:
         listener = listen(self.socket, self._uid)
-        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._slots = asyncio.Semaphore(self._at_once)
         timeout = httpx.Timeout(self._idle, connect=15.0)
         self._client = httpx.AsyncClient(verify=trust(), timeout=timeout, follow_redirects=False)
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=128)
@@ -159,12 +173,16 @@ class Gateway:
             await self._ask(connection, admitted, headers)
 
     async def _ask(self, connection: Connection, admitted: Admitted, headers: dict[str, str]) -> None:
-        fields = read(await connection.body(BODY_MAX))
-        model = model_of(fields, self._model)
+        raw = await connection.body(BODY_MAX)
+        if admitted.kind is Kind.LIST:
+            fields, model, body = {}, self._model, b""
+        else:
+            fields = read(raw)
+            model = model_of(fields, self._model, admitted.model)
+            if admitted.kind is Kind.GENERATE:
+                fields = admitted.dialect.prepare(fields)
+            body = msgspec.json.encode(fields)
         upstream = self._upstreams[admitted.dialect.name]
-        if admitted.kind is Kind.GENERATE:
-            fields = admitted.dialect.prepare(fields)
-        body = msgspec.json.encode(fields)
         provider = upstream.provider or admitted.dialect.name
         entry = self._ledger.open(admitted.dialect, provider, model, self._model, fields, body)
         call = Call(admitted, upstream, headers, body)
@@ -175,7 +193,7 @@ class Gateway:
 
     async def _deny(self, connection: Connection, request: h11.Request, denied: Denied) -> None:
         path = request.target.decode("latin-1").partition("?")[0]
-        dialect = next((one for one in self._dialects if path in one.paths), self._dialects[0])
+        dialect = next((one for one in self._dialects if find(one, path)), self._dialects[0])
         body = dialect.error(denied.status, f"gatewright: {denied.what} [{denied.code}]")
         await connection.answer(denied.status, body, {"connection": "close"})
 

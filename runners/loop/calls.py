@@ -14,6 +14,7 @@ import msgspec
 from runners.loop.errors import ToolFault
 from runners.loop.prompts import say
 from runners.loop.protocol import Call, Reply
+from runners.loop.repair import repair
 from runners.loop.tools import Arguments, Bench, Kind, Output
 from runners.providers.protocol import Door, Recorder
 
@@ -28,6 +29,7 @@ class Done:
     reply: Reply
     understood: bool
     changed: bool = False
+    reads: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Hands:
         return [task.result() for task in tasks]
 
     async def _one(self, call: Call) -> Done:
-        kind, arguments, refusal = self._understand(call)
+        kind, arguments, refusal, said = self._understand(call)
         number = self.door.number()
         data = {"attempt": self.door.attempt, "call": number}
         asked = {**data, "tool": _name(call), "decision": "allow" if kind else "deny"}
@@ -79,18 +81,22 @@ class Hands:
             blobs = {"out": output.text.encode(errors="replace")} if output.text else None
             self.recorder.record("tool.result", result, outcome=output.outcome, blobs=blobs)
         changed = kind is not None and not kind.reads and output.exit is None and output.outcome == "ok"
-        return Done(call, Reply(call.id, call.name, output.text), arguments is not None, changed)
+        reads = kind is not None and kind.reads
+        return Done(call, Reply(call.id, call.name, output.text + said), arguments is not None, changed, reads)
 
-    def _understand(self, call: Call) -> tuple[Kind | None, Arguments | None, Output]:
+    def _understand(self, call: Call) -> tuple[Kind | None, Arguments | None, Output, str]:
+        """Find the tool, its arguments or why there are none, and what was left out of them."""
         kind = self.kinds.get(call.name)
         if kind is None:
             key = "denied" if call.name in self.known else "unknown"
-            return None, None, Output(say(key, name=_name(call), tools=", ".join(self.kinds)), "denied")
+            return None, None, Output(say(key, name=_name(call), tools=", ".join(self.kinds)), "denied"), ""
+        mended, keys = repair(call.arguments, kind.offer().parameters)
+        said = say("left_out", name=kind.name, keys=", ".join(map(_short, keys))) if keys else ""
         try:
-            return kind, kind.decode(call.arguments), Output("")
+            return kind, kind.decode(mended), Output(""), said
         except (msgspec.MsgspecError, RecursionError) as fault:
             text = say("arguments", name=kind.name, fault=fault, parameters=_parameters(kind))
-            return kind, None, Output(text, "fail")
+            return kind, None, Output(text, "fail"), ""
 
     async def _perform(self, kind: Kind, arguments: Arguments) -> Output:
         try:
@@ -105,7 +111,11 @@ class Hands:
 
 def _name(call: Call) -> str:
     """Cut a name down to what a record may hold: the model chose it."""
-    return "".join(character for character in call.name[:64] if character.isprintable()) or "?"
+    return _short(call.name)
+
+
+def _short(name: str) -> str:
+    return "".join(character for character in name[:64] if character.isprintable()) or "?"
 
 
 def _parameters(kind: Kind) -> str:

@@ -156,11 +156,14 @@ class Door(Protocol):
 class Upstream(msgspec.Struct, frozen=True):
     """Where the gateway sends one dialect, and with which key; never leaves the worker's parent process."""
 
-    dialect: str  # "anthropic" or "openai"
-    base_url: str  # as the vendor writes it: with `/v1` for openai, without for anthropic
+    dialect: str  # a name in runners.gateway.server.DIALECTS
+    base_url: str  # as the vendor writes it: with `/v1` for openai, without for the others; azure and bedrock need one
     api_key: str = ""
     auth_token: str = ""  # OAuth bearer token instead of a key
     provider: str = ""  # what records call it
+    access_key: str = ""  # of AWS: requests are signed, and `api_key` is the secret that belongs to it
+    session_token: str = ""  # of AWS, with temporary credentials
+    region: str = ""  # of AWS
 
     def __repr__(self) -> str:
         return f"Upstream({self.dialect!r}, {self.base_url!r})"

@@ -101,11 +101,11 @@ def _claude(_route: Route, _settings: Settings) -> Provider:
     return ClaudeProvider()
 
 
-def _chat(route: Route, _settings: Settings) -> Provider:
+def _chat(route: Route, settings: Settings) -> Provider:
     from runners.loop.loop import Loop  # noqa: PLC0415
     from runners.providers.chat import connect  # noqa: PLC0415
 
-    return Loop(route.endpoint or route.provider, connect)
+    return Loop(route.endpoint or route.provider, connect, context=_table(route, settings).context)
 
 
 def _scripted(route: Route, settings: Settings) -> Provider:

@@ -94,7 +94,7 @@ async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimu
 
         async def archived():
             now = await house.task()
-            return now.state is State.DONE and not now.running and now.attempts[-1].step == "archive"
+            return now.state is State.DONE and now.origin.task not in await house.index.open_tasks()
 
         await house.until(archived)
         ref = f"refs/gatewright/audit/{task.origin.task}"

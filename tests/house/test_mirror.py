@@ -20,6 +20,8 @@ SHAPES = {
 # Tested through what it is made for: module -> the tests that fail when it is wrong.
 THROUGH = {
     "bot/__main__.py": "tests/bot/test_cli.py",
+    "bot/cli_endpoints.py": "tests/bot/terminal/test_endpoints.py",
+    "bot/cli_options.py": "tests/bot/test_cli.py",
     "bot/audit/checks/calls.py": "tests/bot/audit/test_tampering.py",
     "bot/audit/checks/chain.py": "tests/bot/audit/test_tampering.py",
     "bot/audit/checks/documents.py": "tests/bot/audit/test_tampering.py",

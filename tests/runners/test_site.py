@@ -20,6 +20,11 @@ def test_no_secret_of_the_settings_may_reach_a_blob(stage: Stage) -> None:
     assert set(Site(settings).secrets) == {"key-1", "bearer-1", "key-2", "token-1", "hook-1", "hook-2", "sign-1"}
 
 
+def test_the_word_for_no_key_is_no_secret(stage: Stage) -> None:
+    settings = replace(stage.settings, endpoints={"house": tables.ProviderTable(api_key="none")})
+    assert "none" not in Site(settings).secrets
+
+
 def test_a_worker_without_the_instances_key_says_which_file_to_copy(stage: Stage) -> None:
     assert stage.site.instance_public() == stage.key.public
     stage.site.instance_key.unlink()

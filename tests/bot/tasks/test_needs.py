@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from bot.audit import kinds
 from bot.model.state import Gate, State, Step
 from bot.tasks.need import Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write
@@ -147,3 +149,14 @@ def test_a_superseded_change_is_closed():
     history = History().at_change_review().add("task.blocked", kinds.TaskBlocked("GW-ISSUE-AWAY"))
     history.say("revise", argument=SHA, respecify=SHA)
     assert "pull.close:1" in keys(history)
+
+
+def test_each_ruling_that_lets_a_change_pass_has_its_own_try_at_delivering_the_evidence():
+    history = History().at_change_review().ask("change").approve("change")
+    assert Start(Step.ARCHIVE) in wanted(history)
+    history.start("archive").end("archive", outcome="fail", code="GW-GIT-REJECTED")
+    assert Start(Step.ARCHIVE) not in wanted(history), "the same is not tried again"
+    asked = history.task.asked(Gate.CHANGE)
+    history.add("approval.withdrawn", kinds.ApprovalWithdrawn("change", asked.digest, "withdrawn"))
+    history.approve("change")
+    assert Start(Step.ARCHIVE) in wanted(history)

@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from bot.settings import Price
-from runners.gateway.server import Gateway
+from runners.gateway.server import DIALECTS, Gateway
 from runners.providers.protocol import Upstream
 from tests.runners.recorder import ListRecorder
 from tests.simulators.models import ModelServer, Script, Step
+from tests.simulators.models.bedrock import ACCESS, REGION, SESSION
 from tests.simulators.models.server import REAL_KEY
 
 PRICES = {"claude-test-1": Price(input=3.0, output=15.0)}
@@ -36,6 +37,10 @@ class Bench:
         """Send one model call with the run's token."""
         body = {"model": "claude-test-1", "messages": [{"role": "user", "content": "hello"}], **fields}
         return await self.client.post(path, json=body, headers={"x-api-key": self.door.token})
+
+    async def post(self, path: str, /, **fields: Any) -> httpx.Response:
+        """Send these fields and no others, with the run's token as bearer."""
+        return await self.client.post(path, json=fields, headers={"authorization": f"Bearer {self.door.token}"})
 
     async def asked(self) -> None:
         """Wait until a request has reached the model."""
@@ -79,12 +84,14 @@ def bench(directory: Path, recorder: ListRecorder) -> Opener:
         async with AsyncExitStack() as stack:
             server = await stack.enter_async_context(ModelServer(Script(steps)))
             place = {"base_url": server.url, "api_key": REAL_KEY} | upstream
-            upstreams = {
-                "anthropic": Upstream(**{"dialect": "anthropic"} | place),
-                "openai": Upstream(**{"dialect": "openai"} | place | {"base_url": f"{server.url}/v1"}),
+            own = {
+                "openai": {"base_url": f"{server.url}/v1"},
+                "bedrock": {"access_key": ACCESS, "session_token": SESSION, "region": REGION} | upstream,
             }
+            upstreams = {name: Upstream(**{"dialect": name} | place | own.get(name, {})) for name in DIALECTS}
+            prices = options.pop("prices", PRICES)
             door = await stack.enter_async_context(
-                Gateway(directory / "door", upstreams, model, recorder, 3, prices=PRICES, **options)
+                Gateway(directory / "door", upstreams, model, recorder, 3, prices=prices, **options)
             )
             transport = httpx.AsyncHTTPTransport(uds=str(door.socket))
             client = await stack.enter_async_context(

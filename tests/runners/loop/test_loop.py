@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from bot.model.task import Usage
-from runners.loop.loop import ANSWERS, FORMAT_ERRORS
+from runners.loop.loop import ANSWERS, FORMAT_ERRORS, Loop
 from runners.loop.protocol import Call, Prompt, Reply, Stop, System, Turn
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause, Limits
@@ -70,7 +71,7 @@ async def test_a_phase_that_reads_is_refused_what_writes_and_told_what_there_is(
         (call("grep", pattern="x"), "There is no tool named grep. There are: read, search, list, edit, write, run."),
         (call("read"), "missing required field `path`"),
         (call("read", path=3), "Expected `str`, got `int` - at `$.path`"),
-        (call("read", path="a", lines=3), "unknown field `lines`"),
+        (call("read", file="a", lines=3), "unknown field `file`"),
         (call("read", path="a", offset=0), "offset: integer (optional)"),
         (Turn(calls=(Call("c", "read", '{"path": "a'),)), "Input data was truncated"),
         (Turn(calls=(Call("c", "read", "null"),)), "Expected `object`, got `null`"),
@@ -201,3 +202,65 @@ async def test_the_conversation_gives_every_call_one_reply_in_order(tmp_path):
     replies = [said for said in model.heard[-1] if isinstance(said, Reply)]
     assert [reply.call_id for reply in replies] == ["c1", "c2", "c3", "c4"]
     assert replies[2].text == "     1\tB"
+
+
+class Narrow(Spoken):
+    """A model whose server refuses more than `room` characters of tool output."""
+
+    def __init__(self, turns: list[Turn], room: int) -> None:
+        super().__init__(turns)
+        self.room = room
+
+    async def complete(self, messages, tools, alive):
+        if sum(len(said.text) for said in messages if isinstance(said, Reply)) > self.room:
+            raise ProviderError(Cause.CONTEXT, "too long", fix="Make it shorter.")
+        return await super().complete(messages, tools, alive)
+
+
+async def test_a_conversation_that_the_server_finds_too_long_goes_on_without_its_oldest_outputs(tmp_path):
+    for name in "abc":
+        (tmp_path / name).write_text(f"{name}\n" * 400)
+    model = Narrow([*(call("read", n, path=name) for n, name in enumerate("abc")), DONE], 7_500)
+    result = await loop_of(model).run(request(), BareJail(tmp_path), PlainDoor(), Kept())
+    assert result.text == "All done."
+    replies = [said.text for said in model.heard[-1] if isinstance(said, Reply)]
+    assert replies[0].startswith("[This output of ")
+    assert replies[-1].startswith("     1\tc")
+    hopeless = Narrow([call("read", path="a"), DONE], 10)
+    with pytest.raises(ProviderError, match="too long"):
+        await loop_of(hopeless).run(request(), BareJail(tmp_path), PlainDoor(), Kept())
+
+
+async def test_a_known_context_is_kept_and_what_can_never_fit_ends_with_a_reason(tmp_path):
+    for name in "abc":
+        (tmp_path / name).write_text(f"{name}\n" * 400)
+    turns = [*(call("read", n, path=name) for n, name in enumerate("abc")), DONE]
+    model = Spoken(turns)
+    loop = Loop("test", lambda *_: nullcontext(model), context=4_000)
+    assert (await loop.run(request(), BareJail(tmp_path), PlainDoor(), Kept())).text == "All done."
+    assert "was dropped" in model.heard[-1][3].text
+    with pytest.raises(ProviderError) as raised:
+        await loop.run(request(prompt="x" * 10_000), BareJail(tmp_path), PlainDoor(), Kept())
+    assert raised.value.cause is Cause.CONTEXT
+
+
+async def test_calls_written_as_text_are_carried_out_and_answered_in_one_message(tmp_path):
+    text = '{"name": "write", "arguments": {"path": "a", "content": "A"}} {"name": "read", "arguments": {"path": "a"}}'
+    _, model = await play([Turn(text), DONE], tmp_path)
+    assert model.heard[-1][2:] == [Turn(text), Prompt("[write]\na: made, 1 bytes.\n\n[read]\n     1\tA")]
+
+
+async def test_a_call_as_text_that_is_unclear_is_never_taken_for_an_answer(tmp_path):
+    error = await fails([Turn('{"name": "write", "arguments": {"path": "a", "content": "x')], tmp_path)
+    assert error.cause is Cause.ANSWER
+    assert "could not be read in exactly one way" in error.why
+
+
+async def test_a_call_as_text_of_no_known_tool_is_answered_twice_and_then_is_an_answer(tmp_path):
+    strange = Turn('{"name": "Skill", "arguments": {}}')
+    result, model = await play([strange], tmp_path)
+    assert result.text == strange.text
+    assert [said.text[:28] for said in model.heard[-1] if isinstance(said, Prompt)][1:] == [
+        "There is no tool named Skill",
+        "There is no tool named Skill",
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runners.loop.protocol import Call, Reply
-from runners.loop.repetition import Repetition
+from runners.loop.repetition import NUDGES, READS, Idleness, Repetition
 
 
 def count(repetition, name, result):
@@ -39,3 +39,23 @@ def test_only_the_latest_calls_are_kept():
     for n in range(30):
         count(repetition, "search", str(n))
     assert count(repetition, "read", "x") == 1
+
+
+def test_reading_the_same_in_other_words_counts():
+    repetition = Repetition()
+    text = "a long enough text " * 20
+    paths = ["a", "./a", "/workspace/a", "b/../a"]
+    calls = [Call("id", "read", path) for path in paths]
+    assert [repetition.count(call, Reply("id", "read", text), reads=True) for call in calls] == [1, 2, 3, 4]
+    assert repetition.count(Call("id", "run", "cat a"), Reply("id", "run", text)) == 1
+
+
+def test_who_only_reads_is_told_a_few_times_and_a_change_starts_anew():
+    idleness = Idleness()
+    told = [idleness.nudge(only_reads=True, changed=False) for _ in range(READS * 9)]
+    assert [count for count in told if count] == [READS * n for n in range(1, NUDGES + 1)]
+    idleness = Idleness()
+    for _ in range(READS - 1):
+        idleness.nudge(only_reads=True, changed=False)
+    assert not idleness.nudge(only_reads=False, changed=True)
+    assert not idleness.nudge(only_reads=True, changed=False)

@@ -1,4 +1,4 @@
-"""Scripted model APIs on loopback: Anthropic Messages and OpenAI chat completions, as real HTTP programs."""
+"""Scripted model APIs on loopback: every wire that the gateway speaks, as real HTTP programs."""
 
 from tests.simulators.models.script import Script, Step, Tool
 from tests.simulators.models.server import ModelServer

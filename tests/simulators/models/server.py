@@ -1,4 +1,4 @@
-"""The HTTP program behind both wires: it checks the key, plays the script, and remembers what it was asked."""
+"""The HTTP program behind all wires: it checks the key, plays the script, and remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import h11
 
-from tests.simulators.models import anthropic, openai
+from tests.simulators.models import bedrock, ollama, wires
 from tests.simulators.models.script import Script, Step
 
 REAL_KEY = "sk-real-upstream-key-0123456789"
@@ -36,6 +36,7 @@ class ModelServer:
     def __init__(self, script: Script, *, key: str = REAL_KEY, port: int = 0) -> None:
         self.script = script
         self.key = key
+        self.models: tuple[str, ...] = ("toy",)  # what `GET /v1/models` lists
         self.requests: list[Seen] = []
         self.refused: list[Seen] = []
         self._port = port
@@ -80,54 +81,54 @@ class ModelServer:
             headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
             body = json.loads(raw) if raw else {}
             seen = Seen(head.method.decode(), head.target.decode(), headers, body)
-            await self._answer(seen, raw.decode(), _Reply(http, writer))
+            await self._answer(seen, raw, _Reply(http, writer))
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
 
-    async def _answer(self, seen: Seen, raw: str, reply: _Reply) -> None:
+    async def _answer(self, seen: Seen, raw: bytes, reply: _Reply) -> None:
         path = seen.target.split("?", 1)[0]
-        wire = anthropic if path.startswith("/v1/messages") else openai
-        if not self._knows(seen, anthropic_wire=wire is anthropic):
+        wire = wires.wire_of(path)
+        if not self._knows(seen, wire, raw):
             self.refused.append(seen)
-            await reply.json(401, wire.error(401, "invalid x-api-key"))
+            await reply.json(401, wires.ERRORS[wire](401, "invalid x-api-key"))
             return
         self.requests.append(seen)
         if path == "/v1/messages/count_tokens":
             await reply.json(200, {"input_tokens": 42})
-        elif seen.method == "POST" and path in ("/v1/messages", "/v1/chat/completions"):
-            await self._play(seen, self.script.take(raw, seen.body), reply, is_anthropic=wire is anthropic)
+        elif (seen.method, path) == ("GET", "/v1/models"):
+            listed = [{"id": name, "object": "model", "created": 1, "owned_by": "script"} for name in self.models]
+            await reply.json(200, {"object": "list", "data": listed})
+        elif (seen.method, path) == ("GET", "/api/tags"):
+            await reply.json(200, ollama.tags())
+        elif (seen.method, path) == ("POST", "/api/show"):
+            await reply.json(200, ollama.show())
+        elif seen.method == "POST" and wires.asks(path):
+            await self._play(seen, self.script.take(raw.decode(), seen.body), reply, wire)
         else:
-            await reply.json(404, wire.error(404, f"no route {path}"))
+            await reply.json(404, wires.ERRORS[wire](404, f"no route {path}"))
 
-    def _knows(self, seen: Seen, *, anthropic_wire: bool) -> bool:
-        if seen.headers.get("x-api-key") == self.key:
-            return anthropic_wire
-        if seen.headers.get("authorization") != f"Bearer {self.key}":
-            return False
-        return not anthropic_wire or "oauth-2025-04-20" in seen.headers.get("anthropic-beta", "")
+    def _knows(self, seen: Seen, wire: str, raw: bytes) -> bool:
+        if wire == "bedrock":
+            return bedrock.knows(seen.method, self.url + seen.target, seen.headers, raw, self.key)
+        return wires.knows(seen.headers, wire, self.key)
 
-    async def _play(self, seen: Seen, step: Step, reply: _Reply, *, is_anthropic: bool) -> None:
-        model = str(seen.body.get("model", ""))
+    async def _play(self, seen: Seen, step: Step, reply: _Reply, wire: str) -> None:
         if step.hang == "before":
             await asyncio.sleep(3600)
         if step.status != 200 or step.body is not None:
-            wire = anthropic if is_anthropic else openai
-            body = wire.error(step.status, f"scripted {step.status}") if step.body is None else step.body
+            error = wires.ERRORS[wire]
+            body = error(step.status, f"scripted {step.status}") if step.body is None else step.body
             await reply.json(step.status, body, step.headers)
             return
-        if not seen.body.get("stream"):
-            if step.cut:
-                raise _Cut
-            whole = anthropic.message(model, step) if is_anthropic else openai.completion(model, step)
-            await reply.json(200, whole, step.headers)
-            return
-        if is_anthropic:
-            events, broken = anthropic.events(model, step), anthropic.broken()
+        path, _, query = seen.target.partition("?")
+        shaped = wires.shape(path, query, seen.body, step)
+        if shaped.events is not None:
+            await reply.stream(shaped.events, step, shaped.broken, shaped.content_type)
+        elif step.cut:
+            raise _Cut
         else:
-            asked = bool((seen.body.get("stream_options") or {}).get("include_usage"))
-            events, broken = openai.events(model, step, usage=asked), openai.broken()
-        await reply.stream(events, step, broken)
+            await reply.json(200, shaped.whole, step.headers)
 
 
 class _Reply:
@@ -144,8 +145,8 @@ class _Reply:
         await self._send(h11.Data(data=raw))
         await self._send(h11.EndOfMessage())
 
-    async def stream(self, events: list[bytes], step: Step, broken: bytes) -> None:
-        fields = {"content-type": "text/event-stream", "request-id": "req_scripted", **step.headers}
+    async def stream(self, events: list[bytes], step: Step, broken: bytes, content_type: str) -> None:
+        fields = {"content-type": content_type, "request-id": "req_scripted", **step.headers}
         await self._send(h11.Response(status_code=200, headers=list(fields.items())))
         middle = min(2, len(events) - 1)
         for at, event in enumerate(events):

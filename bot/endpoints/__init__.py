@@ -1,0 +1,1 @@
+"""Model endpoints that are registered here, with their keys encrypted at rest."""
