@@ -60,7 +60,7 @@ async def _is_our_own_doing(desk: Desk, event: Event) -> bool:
     if event.kind is not EventKind.ISSUE_EDITED or event.repo.forge is ForgeKind.LOCAL:
         return False
     is_ours = event.comment is None or event.comment.author.id == me.id
-    return not is_ours or (event.actor.id == me.id and event.comment is None)
+    return not is_ours or event.actor.id == me.id
 
 
 async def _hear_person(desk: Desk, book: Book, event: Event) -> None:

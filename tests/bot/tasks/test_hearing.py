@@ -164,3 +164,16 @@ async def test_names_of_those_who_spoke_are_kept_beside_the_journal(office: Offi
     await office.converge(task)
     assert await office.redis.hget("gw:names", f"github:github.example:{MIRA.id}") == b"mira"
     assert not [line for line in await office.desk.shelf.journals.lines(task) if b"mira" in line]
+
+
+async def test_what_the_bot_edits_itself_makes_nobody_look(office: Office):
+    """Every progress comment would cost ten requests; what somebody else edits of ours is looked at."""
+    task = await office.at_spec_gate()
+    [ours] = office.forge.said("kind=gate.spec")
+    theirs = office.forge.says(TOM, "just a word")
+    before = office.forge.calls["home"]
+    await office.hears(task, office.event(EventKind.ISSUE_EDITED, ME, comment=ours))
+    await office.hears(task, office.event(EventKind.ISSUE_EDITED, TOM, comment=theirs))
+    assert office.forge.calls["home"] == before
+    await office.hears(task, office.event(EventKind.ISSUE_EDITED, TOM, comment=ours))
+    assert office.forge.calls["home"] > before
