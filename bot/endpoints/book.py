@@ -78,8 +78,8 @@ def _write(path: Path, entries: Mapping[str, Entry]) -> None:
 def _bytes(path: Path) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # whoever needs the state directory says what is wrong with it
     except OSError as error:
         raise _wrong(path, error.strerror or str(error)) from None
     try:

@@ -130,3 +130,9 @@ def test_what_root_adds_belongs_to_the_service(path):
     os.chown(path.parent, 64_321, 64_321)
     put(path, gpu=ENTRY)
     assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (64_321, 0o600)
+
+
+def test_where_there_can_be_no_file_there_is_none(tmp_path: Path) -> None:
+    """A state directory that is a file is named by those who have to write there."""
+    (tmp_path / "file").write_text("")
+    assert read(tmp_path / "file" / "endpoints.json") == {}
