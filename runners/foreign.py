@@ -11,7 +11,7 @@ from bot.audit.record import decode
 from bot.model.errors import GatewrightError
 from runners.workspace import trees
 from runners.workspace.git import Git
-from runners.workspace.patch import review
+from runners.workspace.patch import STEERING, review
 from runners.workspace.staging import compare
 
 
@@ -21,10 +21,19 @@ async def examine(git: Git, task: str, base: str, head: str, *, journal: Iterabl
     `upstream` is the newest commit of the default branch, for those who merged it into ours; empty where unknown.
     """
     patch = await compare(git, base, head, [])
-    sources = tuple(change for change in patch.files if not change.path.startswith(f"{ROOT}/"))
+    merged = {STEERING} if await _is_upstreams(git, STEERING, head, upstream) else set()
+    sources = tuple(c for c in patch.files if not c.path.startswith(f"{ROOT}/") and c.path not in merged)
     for finding in review(msgspec.structs.replace(patch, files=sources)):
         raise _refused(finding.path or "the change", finding.what)
     await _examine_evidence(git, task, base, head, made(journal), upstream)
+
+
+async def _is_upstreams(git: Git, path: str, head: str, upstream: str) -> bool:
+    """Tell whether a file stands on our branch as it does on the default branch, where people merged that into ours."""
+    if not upstream or (await git.call("cat-file", "-e", f"{upstream}^{{commit}}")).code:
+        return False
+    here, there = [await git.call("rev-parse", "--verify", f"{commit}:{path}") for commit in (head, upstream)]
+    return here.code == there.code and (here.code != 0 or here.out == there.out)
 
 
 def made(journal: Iterable[bytes]) -> list[str]:

@@ -26,11 +26,6 @@ class OwnerGroup(msgspec.Struct, frozen=True):
     owners: tuple[str, ...]
     needed: int = 1
 
-    @property
-    def can_be_met(self) -> bool:
-        """Tell whether anybody can be found: forges do not say whose an address is, nor who has a role directly."""
-        return any(owner.startswith("@") and not owner.startswith("@@") for owner in self.owners)
-
 
 class _Rule(msgspec.Struct, frozen=True):
     """One line: `parts` is its pattern, cut at slashes; a path below what it matches is meant where `is_deep`."""

@@ -11,6 +11,7 @@ import msgspec
 
 LINK, GITLINK, NONE = "120000", "160000", "000000"  # file modes as git writes them
 EVIDENCE: Final = ".gatewright/tasks"
+STEERING: Final = ".gatewright.toml"  # policy and checks of the repository: people change it, in changes of their own
 LONGEST_NAME: Final = 255
 LONGEST_PATH: Final = 1_000  # a reviewer's checkout has a prefix of its own below PATH_MAX
 # Characters that HFS+ leaves out when it compares names (git's list): `.g<U+200C>it` is `.git` there.
@@ -30,6 +31,7 @@ class Rule(StrEnum):
     CLASH = "name-clash"
     SIZE = "size"
     SUBMODULES = "submodules"
+    STEERING = "steering"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -105,6 +107,8 @@ def review(patch: Patch, caps: Caps = Caps()) -> list[Finding]:  # noqa: B008 - 
     found = [Finding(stray.rule, stray.path, stray.what) for stray in patch.strays]
     found += [Finding(Rule.CLASH, path, "differs from another name only by case") for path in patch.clashes]
     for change in patch.files:
+        if _folded(change.path) == STEERING:  # taking it away loosens what it asks for, too
+            found.append(Finding(Rule.STEERING, change.path, "says what the bot may do; no task changes it"))
         if change.mode != NONE:
             found += _judge(change, caps)
     if len(patch.files) > caps.files:

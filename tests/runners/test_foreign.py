@@ -125,3 +125,24 @@ async def test_links_and_gitlinks_that_lead_out(stage: Stage) -> None:
     git(clone, "commit", "-q", "-m", "x")
     git(clone, "push", "-q", "origin", "HEAD:refs/heads/x")
     assert "lib" in await refused(stage, git(clone, "rev-parse", "HEAD"))
+
+
+async def test_what_steers_the_bot_comes_from_the_default_branch_alone(stage: Stage) -> None:
+    """People may merge a new policy into our branch, and may not make or drop one there."""
+    head = await published(stage)
+    tight = {".gatewright.toml": "[policy]\nmin_role = 'admin'\n"}
+    with_it = stage.push(tight, head)
+    assert ".gatewright.toml" in await refused(stage, with_it)
+    upstream = stage.push(tight, stage.base)
+    await check(stage, with_it, upstream)
+    assert ".gatewright.toml" in await refused(
+        stage, stage.push({".gatewright.toml": "# mine\n"}, head), upstream=upstream
+    )
+    stage.push({}, head, allow_empty=True)
+    clone = stage.folder / "person"
+    git(clone, "rm", "-q", ".gatewright.toml")
+    git(clone, "commit", "-q", "-m", "without")
+    git(clone, "push", "-q", "origin", "HEAD:refs/heads/y")
+    dropped = git(clone, "rev-parse", "HEAD")
+    assert ".gatewright.toml" in await refused(stage, dropped, upstream=upstream)
+    assert ".gatewright.toml" in await refused(stage, dropped, upstream="0" * 40)

@@ -9,7 +9,7 @@ import pytest
 from bot.model.evidence import Met, QaReport
 from bot.model.state import Step
 from runners.phases.protocol import prompt
-from tests.runners.stage import CODED, FILES, SUBTRACT, SUBTRACT_TEST, Stage, judged, raised, text, write
+from tests.runners.stage import CODED, FILES, SUBTRACT, SUBTRACT_TEST, Stage, git, judged, raised, text, write
 
 
 async def coded(stage: Stage, *runs: object) -> str:
@@ -65,11 +65,16 @@ async def test_a_criterion_without_a_finding_is_unclear_and_not_passed(stage: St
 
 
 async def test_the_checks_are_those_of_the_base_commit(stage: Stage) -> None:
-    stage.record(coding=[write(".gatewright.toml", '[checks]\nunit = "true"\n'), CODED[1]])
+    stage.record(coding=[write("calc.py", "add = None\n"), CODED[1]])
     coding = await stage.perform(stage.order(Step.CODING))
+    stage.take_in(coding)
+    # Somebody changed the checks on the default branch and merged that into ours.
+    easy = {".gatewright.toml": '[checks]\nunit = "true"\n'}
+    git(stage.origin, "update-ref", "refs/heads/main", stage.push(easy, stage.base))
+    head = stage.push(easy, coding.end["data"]["commit"])
     stage.record(qa=[judged("met", "met")])
-    order = stage.order(Step.QA, head=coding.end["data"]["commit"], scope_approved=coding.scope())
-    reports = await stage.perform(order)
+    found = await stage.perform(stage.order(Step.QA, head=head))
+    reports = await stage.perform(stage.order(Step.QA, head=head, scope_approved=found.scope()))
     assert reports.data("test.run")["exit"] == 1
     report = msgspec.json.decode(reports.blob("qa.verdict", "report"), type=QaReport)
     assert report.checks[0].command == "python3 -m unittest"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runners.workspace.patch import Caps, Change, Patch, Rule, Stray, clashes, judge_name, leaves_tree, review
+from runners.workspace.patch import NONE, Caps, Change, Patch, Rule, Stray, clashes, judge_name, leaves_tree, review
 
 
 def rules(*changes: Change, caps: Caps | None = None) -> list[Rule]:
@@ -77,11 +77,17 @@ def test_names_that_mean_something_else_elsewhere_are_refused(path, rule):
     assert wrong[0] is rule
 
 
-@pytest.mark.parametrize(
-    "path", [".gitignore", ".github/workflows/ci.yml", ".gatewright.toml", "a/.gatewright/tasks/x", "ü/ß"]
-)
+@pytest.mark.parametrize("path", [".gitignore", ".github/workflows/ci.yml", "a/.gatewright/tasks/x", "ü/ß"])
 def test_names_that_only_look_alike_pass(path):
     assert judge_name(path) is None
+
+
+@pytest.mark.parametrize("path", [".gatewright.toml", ".GateWright.toml"])
+def test_what_steers_the_bot_is_changed_by_no_task(path):
+    """Neither written nor taken away: without it the server's policy is not narrowed any more."""
+    assert rules(added(path)) == [Rule.STEERING]
+    assert rules(Change(path=path, status="D", old_mode="100644", mode=NONE)) == [Rule.STEERING]
+    assert rules(added(f"docs/{path}")) == [], "it counts at the top only"
 
 
 def test_where_submodules_come_from_is_not_for_agents():
