@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -111,6 +111,28 @@ class Dialect(Protocol):
 
     def price(self, price: Price) -> Price:
         """Fill in what the API charges for cached input where the table does not say."""
+
+
+class Piece(Protocol):
+    """A chunk, a line or a whole answer of an API that reports its faults in the same place."""
+
+    @property
+    def error(self) -> Any:
+        """What the API says went wrong, None where nothing did."""
+
+
+Shape = TypeVar("Shape", bound=Piece)
+
+
+def decoded(decoder: msgspec.json.Decoder[Shape], raw: bytes) -> Shape:
+    """Read a piece of an answer; raise Broken where it does not read, or says that the API broke off."""
+    try:
+        read = decoder.decode(raw)
+    except msgspec.MsgspecError as problem:
+        raise Broken(f"the model's answer is not readable: {problem}") from problem
+    if read.error is not None:
+        raise Broken(f"the model's API broke off: {msgspec.json.encode(read.error).decode()[:300]}")
+    return read
 
 
 def undiscounted(price: Price) -> Price:

@@ -8,8 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, undiscounted
-from runners.gateway.errors import Broken
+from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, decoded, undiscounted
 from runners.gateway.sse import Event
 from runners.providers.protocol import Upstream
 
@@ -121,12 +120,7 @@ class GeminiMeter:
 
     def body(self, raw: bytes) -> None:
         """Read a chunk or a whole answer: they have one shape."""
-        try:
-            read = _CHUNK.decode(raw)
-        except msgspec.MsgspecError as problem:
-            raise Broken(f"the model's answer is not readable: {problem}") from problem
-        if read.error is not None:
-            raise Broken(f"the model's API broke off: {msgspec.json.encode(read.error).decode()[:300]}")
+        read = decoded(_CHUNK, raw)
         self._usage = read.usage_metadata or self._usage
         if read.prompt_feedback and read.prompt_feedback.block_reason:
             self._stop = f"blocked: {read.prompt_feedback.block_reason}"  # no candidate will follow

@@ -8,8 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens, undiscounted
-from runners.gateway.errors import Broken
+from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens, decoded, undiscounted
 from runners.gateway.sse import Event
 from runners.providers.protocol import Upstream
 
@@ -95,12 +94,7 @@ class OllamaMeter:
 
     def body(self, raw: bytes) -> None:
         """Read a line or a whole answer: they have one shape."""
-        try:
-            read = _LINE.decode(raw)
-        except msgspec.MsgspecError as problem:
-            raise Broken(f"the model's answer is not readable: {problem}") from problem
-        if read.error is not None:
-            raise Broken(f"the model's API broke off: {msgspec.json.encode(read.error).decode()[:300]}")
+        read = decoded(_LINE, raw)
         if read.message:
             self._say(read.message)
         if read.done:

@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, undiscounted
-from runners.gateway.errors import Broken, Denied
+from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, decoded, undiscounted
+from runners.gateway.errors import Denied
 from runners.gateway.responses import ResponsesMeter
 from runners.gateway.sse import Event
 from runners.providers.protocol import Upstream
@@ -126,12 +126,7 @@ class ChatMeter:
 
     def body(self, raw: bytes) -> None:
         """Read a chunk or a whole completion: they differ only in `delta` and `message`."""
-        try:
-            read = _CHUNK.decode(raw)
-        except msgspec.MsgspecError as problem:
-            raise Broken(f"the model's answer is not readable: {problem}") from problem
-        if read.error is not None:
-            raise Broken(f"the model's API broke off: {msgspec.json.encode(read.error).decode()[:300]}")
+        read = decoded(_CHUNK, raw)
         if read.usage:
             self._usage = read.usage
         for choice in read.choices or ():
