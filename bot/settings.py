@@ -37,6 +37,7 @@ class Trigger(Section, frozen=True):
     label: Annotated[str, Meta(description="Issue label that opens a task")] = "gatewright"
     bot_name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,38}$", description="Name in commands")] = "gatewright"
     command_style: Annotated[Literal["bare", "named"], Meta(description="Form shown on GitHub")] = "bare"
+    profile: Annotated[str, Meta(description="Name in [profiles] of tasks that choose none; empty: [profile]")] = ""
     pause_label: Annotated[
         str, Meta(min_length=1, description="Issue label that holds a task for as long as it is set")
     ] = "gatewright-paused"
@@ -101,6 +102,19 @@ class ProfileTable(Section, frozen=True):
     qa_fixer: str = "sonnet"
 
 
+class NamedProfile(Section, frozen=True):
+    """A profile that tasks can choose by name; phases that it leaves empty are as in [profile]."""
+
+    file: Annotated[
+        str, Meta(description='JSON file {"phaseModels": {"spec": "...", ...}} to read it from, beside this file')
+    ] = ""
+    spec: str = ""
+    planning: str = ""
+    coding: str = ""
+    qa: str = ""
+    qa_fixer: str = ""
+
+
 class Price(Section, frozen=True):
     """Prices in USD per million tokens."""
 
@@ -119,8 +133,25 @@ class ProviderTable(Section, frozen=True):
     enabled: Annotated[bool, Meta(description="Whether this provider may be used")] = True
     prices: Annotated[dict[str, Price], Meta(description="Model name -> price")] = {}
     context: Annotated[
-        int, Meta(ge=0, description="Tokens a chat model can read, for our own loop; 0: until the server refuses")
+        int,
+        Meta(
+            ge=0,
+            description="Tokens a chat model can read, for our own loop; 0: until the server refuses, Ollama: as its "
+            "model says",
+        ),
     ] = 0
+    residency: Annotated[
+        str, Meta(pattern=r"^[a-z0-9-]{0,40}\Z", description="Where what is sent there is worked on, in your own words")
+    ] = ""
+    binary: Annotated[str, Meta(description="Path of an agent runtime's program; empty: where `make tools` puts it")] = ""
+    api_version: Annotated[
+        str, Meta(description="Azure OpenAI: api-version of the older URL form; empty takes the /openai/v1 form")
+    ] = ""
+    region: Annotated[str, Meta(description="Amazon Bedrock: AWS region")] = ""
+    access_key: Annotated[
+        str, Meta(description="Amazon Bedrock: AWS access key id; `api_key` is then its secret access key (secret)")
+    ] = ""
+    session_token: Annotated[str, Meta(description="Amazon Bedrock: token of temporary AWS credentials (secret)")] = ""
 
 
 class Registry(Section, frozen=True):
@@ -134,11 +165,22 @@ class Registry(Section, frozen=True):
 
 
 class Budget(Section, frozen=True):
-    """Limits of one task."""
+    """What an attempt, a task and a day of this instance may use; 0 is no limit."""
 
     phase_minutes: Annotated[int, Meta(ge=1, description="Wall clock of one phase")] = 30
     qa_rounds: Annotated[int, Meta(ge=1, le=20, description="QA rounds before a person is asked")] = 3
     turns: Annotated[int, Meta(ge=1, description="Model turns of one phase")] = 100
+    attempt_tokens: Annotated[int, Meta(ge=0, description="Tokens of one attempt, in and out")] = 0
+    attempt_calls: Annotated[int, Meta(ge=0, description="Model calls of one attempt")] = 0
+    attempt_usd: Annotated[float, Meta(ge=0, description="Money of one attempt, in USD; prices have to be set")] = 0.0
+    task_minutes: Annotated[int, Meta(ge=0, description="Wall clock of all attempts of a task together")] = 0
+    task_tokens: Annotated[int, Meta(ge=0, description="Tokens of one task, in and out")] = 20_000_000
+    task_calls: Annotated[int, Meta(ge=0, description="Model calls of one task")] = 0
+    task_usd: Annotated[float, Meta(ge=0, description="Money of one task, in USD; prices have to be set")] = 0.0
+    day_minutes: Annotated[int, Meta(ge=0, description="Wall clock of all attempts begun on one day (UTC)")] = 0
+    day_tokens: Annotated[int, Meta(ge=0, description="Tokens of one day (UTC)")] = 0
+    day_calls: Annotated[int, Meta(ge=0, description="Model calls of one day (UTC)")] = 0
+    day_usd: Annotated[float, Meta(ge=0, description="Money of one day (UTC), in USD; prices have to be set")] = 0.0
 
 
 class Sandbox(Section, frozen=True):
@@ -165,6 +207,9 @@ class Worker(Section, frozen=True):
     work_dir: Annotated[str, Meta(description="Mirrors and worktrees; empty takes data_dir/work")] = ""
     queue: Annotated[str, Meta(pattern="^[a-z0-9.-]+$", description="RQ queue to serve")] = "default"
     count: Annotated[int, Meta(ge=1, le=64, description="Workers that `up` starts")] = 1
+    tools_dir: Annotated[
+        str, Meta(description="Folder of agent runtimes, as `make tools` fills it; empty: the checkout's .tools")
+    ] = ""
     commit_name: Annotated[str, Meta(pattern=r"^[^<>\r\n\0]{1,100}$", description="Name on the bot's commits")] = (
         "Gatewright"
     )
@@ -189,6 +234,7 @@ class Settings(Section, frozen=True):
     teams: dict[str, Team] = {}
     network: Network = Network()
     profile: ProfileTable = ProfileTable()
+    profiles: dict[str, NamedProfile] = {}
     providers: dict[str, ProviderTable] = {}
     endpoints: dict[str, ProviderTable] = {}
     registry: Registry = Registry()

@@ -17,7 +17,7 @@ from runners.gateway import server
 from runners.gateway.server import Gateway
 from runners.providers import registry
 from runners.providers.protocol import Door, Provider, Recorder
-from runners.providers.routing import RECORDED, Route, resolve
+from bot.model.routing import RECORDED, Route, resolve
 from runners.site import Site
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bot.model.allowance import Allowance
 from bot.model.event import Repo
 from bot.model.gates import Artifact
 from bot.model.policy import Policy
@@ -36,6 +37,9 @@ class Order(msgspec.Struct, frozen=True):
     policy: Policy
     server_policy_sha256: str  # of [policy] as control has it; a worker with another one refuses
     model: str
+    fallbacks: tuple[str, ...]  # model strings that may stand in, best first
+    allowances: tuple[Allowance, ...]
+    day: str  # UTC date that the attempt's use counts for, YYYY-MM-DD
     spec: Artifact | None
     plan: Artifact | None
     feedback: tuple[str, ...]

@@ -136,6 +136,17 @@ class Policy(Section, frozen=True):
     allowed_models: Annotated[
         tuple[str, ...], Meta(description="Globs of model strings that may be used; empty: all that are configured")
     ] = ()
+    require_tier: Annotated[
+        Literal["", "enterprise-certified"], Meta(description="Tier that every model's provider has to have")
+    ] = ""
+    residency: Annotated[
+        tuple[str, ...],
+        Meta(description="Classes of `residency` that a model's provider has to be of; empty: wherever it is"),
+    ] = ()
+    fallbacks: Annotated[
+        dict[str, tuple[str, ...]],
+        Meta(description="Model string -> what stands in where it is limited or away; never of another residency"),
+    ] = {}
     freeze: Annotated[
         tuple[str, ...],
         Meta(description='Times without new code: "2026-12-20T00:00Z/2027-01-05T00:00Z" or "Fri 16:00/Mon 08:00 UTC"'),

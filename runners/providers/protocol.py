@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from bot.model.errors import GatewrightError
 from bot.model.state import Phase
 from bot.model.task import Usage
 
@@ -151,6 +153,23 @@ class Door(Protocol):
 
     def number(self) -> int:
         """Take the next call number; model and tool calls of one attempt share one sequence."""
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether a model is being asked just now: silence of the runtime then means nothing."""
+
+    @property
+    def failure(self) -> GatewrightError | None:
+        """Say why no further call can succeed in this run (a ProviderError), None as long as one may."""
+
+    async def failed(self) -> GatewrightError:
+        """Wait until there is a `failure`, and give it."""
+
+    def begin(self, limits: Limits) -> AbstractContextManager[None]:
+        """Keep one run's own limits while it lasts: `turns` model calls, `idle_seconds` of a silent model.
+
+        Forgets the `failure` of the run before, unless it was a budget's.
+        """
 
 
 class Upstream(msgspec.Struct, frozen=True):

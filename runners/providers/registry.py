@@ -14,7 +14,7 @@ from typing import Final
 from bot.model.errors import GatewrightError, UsageError
 from bot.settings import ProviderTable, Settings
 from runners.providers.protocol import Provider, Upstream
-from runners.providers.routing import LABELS, RECORDED, Route, explain, resolve
+from bot.model.routing import LABELS, RECORDED, Route, explain, resolve
 
 _RECORDING: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 _VENDORS: Final = {"claude": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}

@@ -15,7 +15,7 @@ from bot.model.errors import GatewrightError, UsageError
 from bot.settings import ProviderTable, Registry, Server, Settings
 from runners import handover
 from runners.providers.registry import explanation, upstream
-from runners.providers.routing import resolve
+from bot.model.routing import resolve
 from runners.site import Site
 
 URL = "https://gpu-1.example/v1"

@@ -10,7 +10,7 @@ import pytest
 from bot.model.errors import GatewrightError, UsageError
 from bot.settings import ProviderTable, Settings
 from runners.providers.registry import create, explanation, upstream
-from runners.providers.routing import resolve
+from bot.model.routing import resolve
 
 SETTINGS = Settings(
     providers={"claude": ProviderTable(api_key="k"), "openai": ProviderTable(auth_token="bearer")},

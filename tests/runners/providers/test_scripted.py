@@ -18,7 +18,7 @@ from runners.loop.loop import Loop
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause
 from runners.providers.registry import create
-from runners.providers.routing import resolve
+from bot.model.routing import resolve
 from runners.providers.scripted import Recording, connector, load
 from tests.runners.loop.parts import BareJail, Kept, PlainDoor, request
 from tests.runners.providers.contract import ProviderContract

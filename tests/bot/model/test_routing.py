@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model.errors import UsageError
-from runners.providers.routing import LABELS, Tier, explain, resolve
+from bot.model.routing import LABELS, Tier, explain, resolve
 
 ENDPOINTS = {"vllm", "groq"}
 COMMUNITY, ENTERPRISE = Tier.COMMUNITY, Tier.ENTERPRISE
