@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
-REAL_MODELS := '.[embedded,claude,openai]'
+REAL_MODELS := '.[embedded,claude,codex,openai]'
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test tools lint format docs bench clean
 
 help: ## Print this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,8 @@ demo: $(VENV)/.demo ## Run the whole job on a throw-away repository (MODEL=sonne
 test: $(VENV)/.test ## Run all tests; PYTEST_FLAGS are passed on
 	@bash deploy/prerequisites.sh test
 	$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
+
+tools: .tools/.made ## Install the agent runtimes that npm brings, into .tools (about 460 MB)
 
 lint: $(VENV)/.test ## Check style, types, and that generated docs are fresh
 	$(VENV)/bin/ruff check .
@@ -36,7 +38,7 @@ bench: $(VENV)/.bench ## Measure speed and memory, beside peers, in one run
 	$(VENV)/bin/python -m tests.bench
 
 clean: ## Remove everything the other targets made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 
 $(VENV)/.made:
 	@bash deploy/prerequisites.sh
@@ -51,8 +53,13 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "Installing what the tests need (about 200 MB, most of it the Claude runtime) ..."
-	@$(PIP) install -e '.[embedded,fast,claude,openai]' --group test --group lint
+	@echo "Installing what the tests need (about 350 MB, most of it the Claude and Codex runtimes) ..."
+	@$(PIP) install -e '.[embedded,fast,claude,codex,openai]' --group test --group lint
+	@touch $@
+
+.tools/.made: $(VENV)/.made deploy/tools/package-lock.json deploy/tools/install.sh
+	@echo "Installing the agent runtimes (about 200 MB to fetch) ..."
+	@PIP_CONSTRAINT= PYTHON=$(VENV)/bin/python bash deploy/tools/install.sh .tools
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test

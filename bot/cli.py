@@ -13,14 +13,14 @@ import typer
 
 from bot import __version__
 from bot.cli_endpoints import endpoints
-from bot.cli_options import PLAIN, Config, Json
+from bot.cli_models import models
+from bot.cli_options import PLAIN, Config, Json, Model, Profile
 from bot.model.errors import GatewrightError, UsageError
 
 app = typer.Typer(name="gatewright", help="From a labelled issue to a reviewed, proven change.", **PLAIN)
 tasks = typer.Typer(help="Look at tasks and steer them.", **PLAIN)
 audit = typer.Typer(help="Check and read evidence.", **PLAIN)
 sandbox = typer.Typer(help="Try the jail that agents get.", **PLAIN)
-models = typer.Typer(help="See where model strings lead.", **PLAIN)
 config = typer.Typer(help="See and check settings.", **PLAIN)
 policy = typer.Typer(help="See who may decide what, and why a gate stands where it does.", **PLAIN)
 GROUPS: Final = {
@@ -55,18 +55,21 @@ TARGETS: Final = {
     "sandbox.probe": "runners.workspace.probe:why_not",
     "sandbox.run": "runners.workspace.command:run",
     "models.resolve": "runners.providers.registry:explanation",
+    "models.show": "bot.terminal.routes:resolve",
+    "models.check": "runners.checkup:check",
     "endpoints.settings": "bot.endpoints.registry:worker_settings",
     "endpoints.add": "bot.terminal.endpoints:add",
+    "endpoints.presets": "bot.terminal.endpoints:show_presets",
     "endpoints.list": "bot.terminal.endpoints:show",
     "endpoints.test": "bot.terminal.endpoints:test",
     "endpoints.remove": "bot.terminal.endpoints:remove",
     "endpoints.rotate": "bot.terminal.endpoints:rotate",
     "doctor": "bot.terminal.doctor:doctor",
     "config.show": "bot.settings_page:show",
+    "config.check": "bot.terminal.routes:check_settings",
     "config.schema": "bot.settings_page:schema",
 }
 
-Model = Annotated[str, typer.Option("--model", help="Model string for all phases, such as sonnet.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve every gate by itself.")]
 Which = Annotated[str, typer.Argument(help="One task, by its id.")]
 Repository = Annotated[str, typer.Option("--repo", help="All tasks of a repository: its path, folder or key.")]
@@ -103,10 +106,11 @@ def demo(
     yes: Yes = False,
     keep: Annotated[Path | None, typer.Option("--keep", help="Leave the result in this directory.")] = None,
     model: Model = "",
+    profile: Profile = "",
     config: Config = None,
 ) -> None:
     """Run the whole job on a throw-away repository, on this machine."""
-    raise typer.Exit(target("demo")(yes=yes, keep=keep, model=model, config=config, machine=machine()))
+    raise typer.Exit(target("demo")(yes=yes, keep=keep, model=model, profile=profile, config=config, machine=machine()))
 
 
 @app.command()
@@ -115,6 +119,7 @@ def run(  # noqa: PLR0917 - typer calls it by name
     repo: Annotated[Path, typer.Option("--repo", help="The repository; its checkout stays as it is.")] = Path(),
     issue: Annotated[Path | None, typer.Option("--issue", help="File with a title line and a description.")] = None,
     model: Model = "",
+    profile: Profile = "",
     yes: Yes = False,
     approve: Annotated[list[str] | None, typer.Option("--approve", help="GATE=DIGEST, approved beforehand.")] = None,
     config: Config = None,
@@ -123,9 +128,10 @@ def run(  # noqa: PLR0917 - typer calls it by name
     gates = approve or []
     raise typer.Exit(
         target("run")(
-            text=text, repo=repo, issue=issue, model=model, yes=yes, approve=gates, config=config, machine=machine()
+            text=text, repo=repo, issue=issue, model=model, profile=profile, yes=yes, approve=gates, config=config,
+            machine=machine(),
         )
-    )
+    )  # fmt: skip
 
 
 @app.command()
@@ -294,17 +300,6 @@ def sandbox_run(
     raise typer.Exit(target("sandbox.run")(directory, context.args, table=settings(config).sandbox))
 
 
-@models.command("resolve")
-def models_resolve(
-    model: str,
-    check: Annotated[bool, typer.Option("--check", help="Fail where key or runtime is missing; no network.")] = False,
-    config: Config = None,
-) -> None:
-    """Say which provider a model string goes to, and why."""
-    loaded = target("endpoints.settings")(config)
-    print(target("models.resolve")(model, loaded, check=check))  # noqa: T201 - this is the answer
-
-
 @config.command("show")
 def config_show(config: Config = None, as_json: Json = False) -> None:
     """Print all settings in force, secrets masked."""
@@ -313,9 +308,8 @@ def config_show(config: Config = None, as_json: Json = False) -> None:
 
 @config.command("check")
 def config_check(config: Config = None) -> None:
-    """Check a settings file without starting anything."""
-    settings(config)
-    print("The settings are usable.")  # noqa: T201 - this is the answer
+    """Check a settings file and the models of its profiles, without starting anything."""
+    raise typer.Exit(target("config.check")(config))
 
 
 @config.command("schema")

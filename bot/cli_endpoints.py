@@ -17,7 +17,8 @@ Endpoint = Annotated[str, typer.Argument(help="Name of the endpoint: what stands
 @endpoints.command("add")
 def endpoints_add(
     name: Endpoint,
-    url: Annotated[str, typer.Argument(help="Base URL, such as https://gpu-1.example/v1.")],
+    url: Annotated[str, typer.Argument(help="Base URL, such as https://gpu-1.example/v1; a preset has its own.")] = "",
+    preset: Annotated[str, typer.Option("--preset", help="Known server: see `gatewright endpoints presets`.")] = "",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let the key go over http:// to another machine.")
     ] = False,
@@ -25,7 +26,15 @@ def endpoints_add(
 ) -> None:
     """Register an OpenAI-compatible endpoint; its key is asked for without echo, or read from a pipe."""
     machine = import_module("bot.cli").machine()
-    raise typer.Exit(_target("endpoints.add")(name, url, insecure=insecure, config=config, machine=machine))
+    raise typer.Exit(
+        _target("endpoints.add")(name, url, preset=preset, insecure=insecure, config=config, machine=machine)
+    )
+
+
+@endpoints.command("presets")
+def endpoints_presets(as_json: Json = False) -> None:
+    """List the servers that `add --preset` knows."""
+    raise typer.Exit(_target("endpoints.presets")(as_json=as_json))
 
 
 @endpoints.command("list")

@@ -13,9 +13,11 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 
 from bot.model.errors import UsageError
+from bot.model.profile import NAME, PHASES, phase_models, unknown
+from bot.model.routing import RESERVED
 from bot.model.section import Section
 from bot.policy.presets import fill, problems
-from bot.settings import Settings
+from bot.settings import NamedProfile, Settings
 
 PREFIX: Final = "GATEWRIGHT_"
 NOT_KEYS: Final = frozenset({"GATEWRIGHT_CONFIG", "GATEWRIGHT_TEST_DATA", "GATEWRIGHT_HANDOVER_FD"})
@@ -41,7 +43,8 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     _secrets(table, Settings, (), path.parent if path else Path())
     if isinstance(said := table.get("policy", {}), dict):
         table["policy"] = fill(said)
-    settings = _converted(table, where)
+    settings = _profiles(_converted(table, where), path.parent if path else Path())
+    _check_endpoints(settings, where)
     if found := problems(settings.policy):
         raise UsageError(
             "GW-POLICY-SETTINGS", f"nobody could keep the policy (in {where})", why="\n".join(found),
@@ -58,6 +61,49 @@ def _converted(table: Table, where: str) -> Settings:
         raise UsageError(
             "GW-SETTINGS-VALUE", f"the setting {place.rstrip('`') or 'itself'} (in {where}) is not usable", why=why,
             fix="`gatewright config schema` and docs/configuration.md say what each key takes",
+        ) from None  # fmt: skip
+
+
+def _check_endpoints(settings: Settings, where: str) -> None:
+    if taken := sorted(RESERVED & set(settings.endpoints)):
+        raise UsageError(
+            "GW-ENDPOINT-NAME", f"{taken[0]} cannot be the name of an endpoint (in {where})",
+            why=f"{taken[0]}:<model> would be taken for something else", fix="give that table another name",
+        )  # fmt: skip
+
+
+def _profiles(settings: Settings, base: Path) -> Settings:
+    """Read the files of named profiles, and hold `trigger.profile` to one that there is."""
+    named = {name: _profile(name, said, base) for name, said in settings.profiles.items()}
+    if settings.trigger.profile not in ("", *named):
+        raise unknown(settings.trigger.profile, named)
+    return msgspec.structs.replace(settings, profiles=named)
+
+
+def _profile(name: str, said: NamedProfile, base: Path) -> NamedProfile:
+    if not NAME.fullmatch(name) or name in PHASES:
+        raise UsageError(
+            "GW-PROFILE-NAME", f"{ascii(name)[1:-1][:60]} cannot be the name of a profile",
+            fix="take small letters, digits, dots, dashes and underlines, 39 at most, and no phase: it ends a label",
+        )  # fmt: skip
+    if not said.file:
+        return said
+    if both := [phase for phase in PHASES if getattr(said, phase)]:
+        raise UsageError(
+            "GW-PROFILE-FILE", f"profiles.{name} has a file and says {', '.join(both)} as well",
+            fix="say the phases in the one place or the other",
+        )  # fmt: skip
+    return msgspec.structs.replace(said, **phase_models(read_profile(base / Path(said.file).expanduser()), said.file))
+
+
+def read_profile(path: Path) -> bytes:
+    """Read the file of a profile; raises UsageError where there is none."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            "GW-PROFILE-FILE", f"cannot read the profile {path}", why=error.strerror or str(error),
+            fix="correct its path, which counts from the folder of the settings file",
         ) from None  # fmt: skip
 
 

@@ -31,6 +31,7 @@ known one. `gatewright config show` prints what is in force, `gatewright config 
 comments say why. `gatewright policy show` prints the policy in force and the origin of each value. With `regulated` in
 force, the environment changes nothing in `[policy]`, `[sandbox]` and `[audit]`. A `[policy]` table in the repository's
 `.gatewright.toml` takes the same keys; it only ever makes things stricter, and what would not is refused by name.
+`profile` in that file chooses models: [providers.md](providers.md#profiles).
 """
 
 

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from bot import logs
 from bot.audit.blobs import Blobs
 from bot.control import Control
+from bot.endpoints.registry import listed
 from bot.forges.local import HOST, LocalForge
 from bot.forges.protocol import Forge
 from bot.inbox import Inbox
@@ -36,7 +37,7 @@ def make_control(settings: Settings, url: str) -> Control:
     data = data_dir(settings)
     redis = Redis.from_url(url)
     desk = Desk(
-        settings=settings,
+        settings=listed(settings),
         redis=redis,
         shelf=Shelf(Journals(redis)),
         jobs=Jobs(BlockingRedis.from_url(url), settings.worker.queue),

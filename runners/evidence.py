@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from bot.audit.blobs import Blobs
 from bot.audit.chain import ChainError, digest, walk
+from bot.audit.cost import cost_of
 from bot.model.documents import parse_plan, parse_spec, plan_json
 from bot.model.errors import GatewrightError
 from bot.model.evidence import Plan, QaReport
@@ -42,12 +43,13 @@ def plan(order: Order, blobs: Blobs) -> Plan:
     return parse_plan(blobs.get(order.plan.commitment).decode(), parse_spec(blobs.get(order.spec.commitment).decode()))
 
 
-def documents(order: Order, blobs: Blobs, work: Sequence[Work]) -> dict[str, bytes]:
-    """Gather the documents there are so far: spec, plan, QA report, trace."""
+def documents(order: Order, blobs: Blobs, work: Sequence[Work], lines: Sequence[bytes] = ()) -> dict[str, bytes]:
+    """Gather the documents there are so far: spec, plan, QA report, trace, and what the journal's `lines` cost."""
+    found = {"cost.json": cost_of(lines)} if lines else {}
     if order.spec is None:
-        return {}
+        return found
     spec_text = blobs.get(order.spec.commitment)
-    found = {"spec.md": spec_text}
+    found["spec.md"] = spec_text
     if order.plan is None or order.step is Step.PLANNING:  # there the plan is a draft that people sent back
         return found
     spec = parse_spec(spec_text.decode())

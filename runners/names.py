@@ -11,6 +11,11 @@ ALIVE_SECONDS: Final = 30  # a heartbeat older than this means that the worker i
 ACCESS_SECONDS: Final = 60  # how long a credential waits to be picked up
 
 
+def day(date: str) -> str:
+    """Name the hash in which a UTC date's model calls are summed, made by control."""
+    return f"gw:day:{date}"
+
+
 class Names(msgspec.Struct, frozen=True):
     """The keys of one attempt."""
 

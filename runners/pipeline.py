@@ -23,6 +23,7 @@ from runners.heartbeat import Stopped, beat
 from runners.names import Names
 from runners.phases import archive, coding, fixing, planning, publish, qa, spec
 from runners.phases.protocol import Made, Phase
+from runners.purse import Purse
 from runners.site import Site
 from runners.stream import Recorder
 from runners.workbench import Workbench
@@ -39,6 +40,7 @@ PHASES: Final[dict[Step, Phase]] = {
 WORKING: Final = WRITING | {Step.QA, Step.PUBLISH}  # steps that build on what stands on the branch
 SALVAGE_SECONDS: Final = 120.0
 AGAIN: Final = 0.2  # seconds before a task that did not stop is told again
+BUDGETS: Final = {"task": "GW-BUDGET-TASK", "day": "GW-BUDGET-DAY"}  # whose minutes were the least
 LOST: Final = "GW-ATTEMPT-LOST"  # control starts another attempt after this one without asking a person
 
 
@@ -107,7 +109,7 @@ async def perform(attempt: Attempt) -> None:
         heart = asyncio.ensure_future(beat(attempt.redis, attempt.names, attempt.claim, watched.end))  # (1)
         opened.push_async_callback(stopped, heart)
         opened.push_async_callback(attempt.recorder.close)
-        clock = asyncio.get_running_loop().call_later(order.wall_seconds, watched.end, _too_long(order.wall_seconds))
+        clock = asyncio.get_running_loop().call_later(order.wall_seconds, watched.end, _too_long(order))
         opened.callback(clock.cancel)
         try:
             ending = await _ending(watched)
@@ -130,7 +132,10 @@ async def _work(attempt: Attempt, opened: AsyncExitStack, benches: list[Workbenc
     site, order = attempt.site, attempt.order
     mirror, worktree = await opened.enter_async_context(standing(site, order, attempt.access))  # (2)
     journal = await evidence.journal(attempt.redis, attempt.names, order)
-    bench = Workbench(site, order, attempt.recorder, attempt.access, worktree, mirror=mirror, journal=journal)
+    bench = Workbench(
+        site, order, attempt.recorder, attempt.access, worktree,
+        mirror=mirror, journal=journal, purse=Purse(attempt.redis, order.day),
+    )  # fmt: skip
     opened.push_async_callback(bench.close)
     benches.append(bench)
     if order.spec is not None and order.step is not Step.ARCHIVE:  # (3) before that no gate has been passed
@@ -205,7 +210,16 @@ def _shutdown() -> Stopped:
     )
 
 
-def _too_long(seconds: float) -> TimedOut:
+def _too_long(order: Order) -> TimedOut:
+    seconds = order.wall_seconds
+    if order.wall_scope != "attempt":
+        scope = order.wall_scope
+        return TimedOut(
+            BUDGETS[scope],
+            f"the {scope}'s budget of minutes is used up (this attempt had {seconds:.0f} s left of it)",
+            fix=f"{'`retry` after 00:00 UTC, or raise' if scope == 'day' else 'Raise'} budget.{scope}_minutes, then "
+            "`retry`: it goes on from what is there",
+        )
     return TimedOut(
         "GW-PHASE-TIMEOUT",
         f"the phase took longer than {seconds:.0f} s",

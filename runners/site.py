@@ -58,7 +58,11 @@ class Site:
     def secrets(self) -> tuple[str, ...]:
         """Everything in the settings that no blob may hold."""
         tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]
-        found = [secret for table in tables for secret in (table.api_key, table.auth_token)]
+        found = [
+            secret
+            for table in tables
+            for secret in (table.api_key, table.auth_token, table.access_key, table.session_token)
+        ]
         github, gitlab = self.settings.github, self.settings.gitlab
         found += [github.token, github.private_key, *github.webhook_secrets]
         found += [gitlab.token, gitlab.push_token, *gitlab.webhook_tokens, *gitlab.signing_secrets]

@@ -73,6 +73,7 @@ class Recorder:
         self._sender: asyncio.Task[None] | None = None
         self._open: dict[tuple[str, int], None] = {}
         self._usage = Usage()
+        self._since = time.monotonic()
         self._is_closed = False
         self.on_lost: Callable[[Exception], None] = _ignore
 
@@ -141,6 +142,7 @@ class Recorder:
             "tokens_in": used.tokens_in,
             "tokens_out": used.tokens_out,
             "micro_usd": used.micro_usd,
+            "dur_ms": round((time.monotonic() - self._since) * 1000),
         }
         blobs = {"explanation": explanation.encode()} if explanation else None
         self.record("attempt.ended", {**sums, **data}, outcome=outcome, blobs=blobs)

@@ -19,6 +19,7 @@ from bot.model.state import Step
 from runners import evidence, foreign
 from runners.access import Access
 from runners.agent import Agent, hired, is_recorded
+from runners.gateway.budget import Purse
 from runners.ground import WRITING
 from runners.jails import Jails, choose
 from runners.phases import protocol
@@ -56,6 +57,7 @@ class Workbench:
         *,
         mirror: Mirror,
         journal: tuple[bytes, ...],
+        purse: Purse | None = None,
     ) -> None:
         self.order = order
         self.recorder = recorder
@@ -66,6 +68,7 @@ class Workbench:
         self._mirror = mirror
         self._git = Git(worktree.directory / "git")
         self._journal = journal
+        self._purse = purse
         self._let_pass = ""  # source digest of what may be pushed
         self._source = ("", "")  # a head and its source digest
         self._blobs = Blobs(site.blobs)
@@ -117,7 +120,7 @@ class Workbench:
         self._runs += 1
         if jail is None:
             jail = (await self._jail()).over(self._worktree.path)
-        return await agent.provider.run(request, jail, agent.door, self.recorder)
+        return await agent.ask(request, jail)
 
     async def changes(self) -> Change:
         """Stage and review what the agent did."""
@@ -270,11 +273,11 @@ class Workbench:
 
     async def _documents(self) -> dict[str, bytes]:
         work = await self.work() if self.order.head else ()
-        return evidence.documents(self.order, self._blobs, work)
+        return evidence.documents(self.order, self._blobs, work, self._journal)
 
     async def _hire(self) -> Agent:
         if self._agent is None:
-            hiring = hired(self._site, self.order.model, self.order.attempt, self.recorder)
+            hiring = hired(self._site, self.order, self.recorder, self._purse)
             self._agent = await self._open.enter_async_context(hiring)
         return self._agent
 
@@ -296,7 +299,8 @@ class Workbench:
 
     def _trailers(self, label: str) -> dict[str, str]:
         trailers = {"Gatewright-Task": self.order.task, "Gatewright-Step": label}
-        return trailers | ({"Gatewright-Model": self.order.model} if self.order.model else {})
+        model = self._agent.model if self._agent else self.order.model
+        return trailers | ({"Gatewright-Model": model} if model else {})
 
     def _made(self, commit: Commit, source: str, step: int) -> Made:
         self.head = commit.commit

@@ -193,7 +193,7 @@ class _Oracle:
         self.bound["base_commit"] = data["base_commit"]
 
     def _profile_set(self, _: dict[str, Any], data: dict[str, Any]) -> None:
-        self.bound["profile"] = data
+        self.bound["profile"] = {phase: model for phase, model in data.items() if phase != "name"}
 
     def _policy_changed(self, record: dict[str, Any], data: dict[str, Any]) -> None:
         found = hashlib.sha256(b"gatewright/policy/v1\n" + _canonical(data["policy"])).hexdigest()

@@ -158,17 +158,18 @@ class Command(Data, frozen=True):
     code: Short = ""
     phase: Short = ""
     model: Short = ""
-    target: Short = ""  # what more than this task is meant: `repository`
+    target: Short = ""  # what more than this task is meant: `repository`; of `model`, the profile that it names
 
 
 class ProfileSet(Data, frozen=True):
-    """Fix which model does which phase from here on."""
+    """Fix which model does which phase from here on; `name` is that of the profile they come from, if it has one."""
 
     spec: Short
     planning: Short
     coding: Short
     qa: Short
     qa_fixer: Short
+    name: Short = ""
 
 
 class AttemptStarted(Data, frozen=True):
@@ -193,6 +194,7 @@ class AttemptEnded(Data, frozen=True):
     tokens_in: Count = 0
     tokens_out: Count = 0
     micro_usd: Whole | None = 0
+    dur_ms: Count = 0
 
 
 class ModelCall(Data, frozen=True):

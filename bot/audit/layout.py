@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 ROOT: Final = ".gatewright/tasks"
-DOCUMENTS: Final = ("spec.md", "plan.md", "plan.json", "qa.md", "trace.json")
+DOCUMENTS: Final = ("spec.md", "plan.md", "plan.json", "qa.md", "trace.json", "cost.json")
 MAX_RECORDS: Final = 500  # of a segment: what forges still show as a diff
 MAX_BYTES: Final = 384 * 1024
 # No filter, line-ending or merge driver may touch evidence; reviewers need not see journals as diffs.

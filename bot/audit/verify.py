@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.audit import place
 from bot.audit.blobs import Blobs
-from bot.audit.checks import attention, calls, chain, documents, gates, history, limits, payloads, rulings, work
+from bot.audit.checks import attention, calls, chain, documents, gates, history, limits, payloads, rulings, usage, work
 from bot.audit.kinds import TaskClosed, TaskOpened
 from bot.audit.objects import ObjectAltered, ObjectMissing
 from bot.audit.place import Found
@@ -65,6 +65,7 @@ def _meaning(entries: Sequence[Entry], found: Found, blobs: Blobs | None, sheet:
     limits.check(entries, sheet)
     attention.check(entries, sheet)
     calls.check(entries, sheet)
+    usage.check(entries, found.folder, sheet)
     done = work.check(entries, sheet)
     bound = payloads.check(entries, found.folder, blobs, sheet)
     standing = passed.standing

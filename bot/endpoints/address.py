@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from bot.model.errors import UsageError
+from bot.model.routing import RESERVED
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 URL_MAX: Final = 2_048
@@ -15,6 +16,11 @@ URL_MAX: Final = 2_048
 
 def checked_name(name: str) -> str:
     """Accept what can stand before the colon of a model string; raises UsageError for all else."""
+    if name in RESERVED:
+        raise UsageError(
+            "GW-ENDPOINT-NAME", f"{name} cannot be the name of an endpoint",
+            why=f"{name}:<model> would be taken for something else", fix="take another name",
+        )  # fmt: skip
     if NAME.fullmatch(name):
         return name
     raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bot.model.allowance import Allowance
+from bot.model.allowance import Allowance, Scope
 from bot.model.event import Repo
 from bot.model.gates import Artifact
 from bot.model.policy import Policy
@@ -51,3 +51,4 @@ class Order(msgspec.Struct, frozen=True):
     wall_seconds: float
     turns: int
     issued_ms: int
+    wall_scope: Scope = "attempt"  # whose limit `wall_seconds` is

@@ -38,6 +38,11 @@ NAMES: Final = (
     ("openai", ("o1", "o3*", "o4*")),
 )
 RECORDED: Final = "scripted"  # plays only where the settings name a folder of recordings; not a form for people
+# What no endpoint may be called: a prefix of its own, a provider, or an alias that people would take it for.
+RESERVED: Final = frozenset(
+    {*PREFIXES, RECORDED, *(provider for provider, _ in NAMES)}
+    | {name for _, patterns in NAMES for name in patterns if "*" not in name}
+)
 CERTIFIED: Final = frozenset({"claude", "codex", "bedrock", "azure"})
 LABELS: Final = {
     "claude": "Claude Agent SDK", "codex": "Codex CLI", "gemini": "Gemini CLI", "copilot": "GitHub Copilot CLI",

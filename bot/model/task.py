@@ -45,6 +45,11 @@ class Usage(msgspec.Struct, frozen=True):
     tokens_out: int = 0
     micro_usd: int | None = 0
 
+    @property
+    def tokens(self) -> int:
+        """Sum tokens in and out, as limits count them."""
+        return self.tokens_in + self.tokens_out
+
     def __add__(self, other: Usage) -> Usage:
         cost = None if self.micro_usd is None or other.micro_usd is None else self.micro_usd + other.micro_usd
         return Usage(
@@ -71,6 +76,16 @@ class Attempt(msgspec.Struct, frozen=True):
     code: str = ""  # GW-... where it failed
     usage: Usage = Usage()
     is_last: bool = False  # begun after the task had ended
+    heard_ms: int = 0  # when its worker's first report was taken in
+    dur_ms: int = 0  # as its worker measured it; 0 where it reported no end
+
+    def worked(self, now_ms: int) -> int:
+        """Count the milliseconds that a worker was at it; waiting in the queue is left out where that is known."""
+        since = self.heard_ms or self.started_ms
+        return min(self.dur_ms, self._span(self.started_ms, now_ms)) or self._span(since, now_ms)
+
+    def _span(self, since_ms: int, now_ms: int) -> int:
+        return max((self.ended_ms or now_ms) - since_ms, 0)
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from bot.model.section import Section
 
 Queue = Annotated[str, Meta(pattern=r"^[a-z0-9.-]+\Z", max_length=64)]
 Cap = Annotated[int, Meta(ge=1)]
+Money = Annotated[float, Meta(gt=0)]
 
 
 class Team(Section, frozen=True):
@@ -35,6 +36,19 @@ class Team(Section, frozen=True):
     phase_minutes: Annotated[Cap | None, Meta(description="Lowers `budget.phase_minutes`")] = None
     qa_rounds: Annotated[Cap | None, Meta(description="Lowers `budget.qa_rounds`")] = None
     turns: Annotated[Cap | None, Meta(description="Lowers `budget.turns`")] = None
+    attempt_tokens: Annotated[Cap | None, Meta(description="Lowers `budget.attempt_tokens`")] = None
+    attempt_calls: Annotated[Cap | None, Meta(description="Lowers `budget.attempt_calls`")] = None
+    attempt_usd: Annotated[Money | None, Meta(description="Lowers `budget.attempt_usd`")] = None
+    task_minutes: Annotated[Cap | None, Meta(description="Lowers `budget.task_minutes`")] = None
+    task_tokens: Annotated[Cap | None, Meta(description="Lowers `budget.task_tokens`")] = None
+    task_calls: Annotated[Cap | None, Meta(description="Lowers `budget.task_calls`")] = None
+    task_usd: Annotated[Money | None, Meta(description="Lowers `budget.task_usd`")] = None
+    day_minutes: Annotated[
+        Cap | None, Meta(description="Lowers `budget.day_minutes`; the day is the whole instance's, whoever used it")
+    ] = None
+    day_tokens: Annotated[Cap | None, Meta(description="Lowers `budget.day_tokens`, likewise")] = None
+    day_calls: Annotated[Cap | None, Meta(description="Lowers `budget.day_calls`, likewise")] = None
+    day_usd: Annotated[Money | None, Meta(description="Lowers `budget.day_usd`, likewise")] = None
 
     def has(self, repo: Repo, hosts: Collection[str]) -> bool:
         """Tell whether a repository matches one of `projects`; `hosts` are the names that begin a "host/path"."""

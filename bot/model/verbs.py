@@ -152,10 +152,11 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     ),
     Entry(
         Verb.MODEL,
-        "<phase>=<model>",
+        "<profile> | <phase>=<model> ...",
         Takes.LINE,
-        "Take another model for a phase that has not begun: spec, planning, coding, qa or qa_fixer.",
-        "coding=opus",
+        "Take a profile of the server's by its name, or other models for phases that have not begun: spec, planning, "
+        "coding, qa, qa_fixer.",
+        "coding=opus qa=haiku",
         "until the task has ended",
         _OPEN,
         needs_argument=True,

@@ -15,6 +15,7 @@ from bot.policy.repository import FILE
 from bot.policy.rules import RULES, TALLIES
 
 SETTINGS: Final = "the settings"
+WHOLE: Final = frozenset({"fallbacks"})  # keyed by model strings, which may hold dots
 Result = Literal["pass", "fail", "waived", "not decided yet"]
 
 
@@ -149,7 +150,7 @@ def _places(name: str, gate: Gate, keys: Mapping[str, Key]) -> Iterator[str]:
 
 def _flat(path: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and key not in WHOLE:
             yield from _flat(f"{path}{key}.", value)
         else:
             yield f"{path}{key}", value

@@ -128,6 +128,29 @@ def _models(server: tuple[str, ...], want: tuple[str, ...]) -> tuple[tuple[str, 
     return (kept, why) if kept else (server, why or "the server names models, and the file none")
 
 
+def _classes(server: tuple[str, ...], want: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Take some of the server's classes; an empty list would mean any, so it is never what is left of some."""
+    if not server:
+        return tuple(dict.fromkeys(want)), ""
+    kept = tuple(each for each in dict.fromkeys(want) if each in server)
+    foreign = [each for each in want if each not in server]
+    why = f"the server does not name {', '.join(foreign)}" if foreign else ""
+    return (kept, why) if kept else (server, why or "the server names classes, and the file none")
+
+
+def _stand_ins(
+    server: Mapping[str, tuple[str, ...]], want: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Take some of the server's fallbacks; a model that the file leaves out has none."""
+    kept = {
+        model: tuple(each for each in dict.fromkeys(models) if each in server[model])
+        for model, models in want.items() if model in server
+    }  # fmt: skip
+    foreign = [f"{each} for {model}" for model, models in want.items() for each in models
+               if each not in server.get(model, ())]  # fmt: skip
+    return kept, f"the server does not name {', '.join(foreign)}" if foreign else ""
+
+
 def _lies_within(inner: str, outer: str) -> bool:
     """Tell whether a glob surely matches no more than another; of two intricate ones only equals do.
 
@@ -174,5 +197,8 @@ TOP: Final[Mapping[str, _Join]] = {
     "max_diff_files": _least,
     "max_open_changes": _least,
     "allowed_models": _models,
+    "require_tier": _ranked("", "enterprise-certified"),
+    "residency": _classes,
+    "fallbacks": _stand_ins,
     "freeze": _both,
 }

@@ -30,18 +30,23 @@ def policy_table(raw: bytes) -> dict[str, Any]:
 
     Other tables of the file are not looked at.
     """
-    if len(raw) > LIMIT:
-        raise PolicyFileError(f"{FILE} is too large", f"{len(raw)} bytes; at most {LIMIT} are read")
-    try:
-        table = tomllib.loads(raw.decode("utf-8")).get("policy", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyFileError(f"{FILE} is not valid TOML", str(error)) from None
-    except RecursionError:
-        raise PolicyFileError(f"{FILE} is not valid TOML", "nested too deeply") from None
+    table = whole(raw).get("policy", {})
     if not isinstance(table, dict):
         raise PolicyFileError(f"policy in {FILE} is no table", "write it as [policy]")
     asked(table)
     return table
+
+
+def whole(raw: bytes) -> dict[str, Any]:
+    """Read a `.gatewright.toml` as TOML; raises PolicyFileError with the line."""
+    if len(raw) > LIMIT:
+        raise PolicyFileError(f"{FILE} is too large", f"{len(raw)} bytes; at most {LIMIT} are read")
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PolicyFileError(f"{FILE} is not valid TOML", str(error)) from None
+    except RecursionError:
+        raise PolicyFileError(f"{FILE} is not valid TOML", "nested too deeply") from None
 
 
 def asked(table: Mapping[str, Any]) -> Policy:

@@ -60,7 +60,23 @@ def tidy(text: str) -> str:
 
 
 _FILTERS: Final = frozenset(
-    {"inline", "cell", "plain", "code", "fence", "usd", "duration", "when", "tokens", "count", "link", "anchor"}
+    {
+        "inline",
+        "cell",
+        "plain",
+        "code",
+        "fence",
+        "usd",
+        "duration",
+        "when",
+        "tokens",
+        "price",
+        "cost",
+        "spending",
+        "count",
+        "link",
+        "anchor",
+    }
 )
 
 

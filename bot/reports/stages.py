@@ -58,7 +58,7 @@ def _stage(task: Task, index: int, here: int, now_ms: int) -> Stage:
         name=name,
         mark=_mark(task, index, here),
         ms=sum(_ms(run, now_ms) for run in runs),
-        micro_usd=_usage(runs).micro_usd,
+        usage=_usage(runs),
         who=", ".join(dict.fromkeys(vote.actor.login for vote in votes)),
         is_current=index == here and not task.state.is_final,
     )
@@ -99,19 +99,16 @@ def _usage(runs: list[Attempt]) -> Usage:
 
 
 def _ms(run: Attempt, now_ms: int) -> int:
-    return max((run.ended_ms or now_ms) - run.started_ms, 0)
+    return run.worked(now_ms)
 
 
 def _spent(name: str, runs: list[Attempt], now_ms: int) -> Spent:
-    usage = _usage(runs)
     return Spent(
         name=name,
         models=tuple(dict.fromkeys(_models(runs))),
         attempts=len(runs),
         ms=sum(_ms(run, now_ms) for run in runs),
-        tokens_in=usage.tokens_in,
-        tokens_out=usage.tokens_out,
-        micro_usd=usage.micro_usd,
+        usage=_usage(runs),
     )
 
 

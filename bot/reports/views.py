@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bot.model.task import Usage
+
 
 class Subject(msgspec.Struct, frozen=True):
     """The issue and its change as people know them; an empty URL is left out."""
@@ -83,13 +85,22 @@ class Room(msgspec.Struct, frozen=True):
     items: int
 
 
+class Caps(msgspec.Struct, frozen=True):
+    """What one task may use; None is no limit."""
+
+    tokens: int | None = None
+    calls: int | None = None
+    micro_usd: int | None = None
+    minutes: int | None = None
+
+
 class Stage(msgspec.Struct, frozen=True):
     """One line of the progress table; `mark` is done, running, asks, waits, blocked, stopped or paused."""
 
     name: str
     mark: str
     ms: int
-    micro_usd: int | None
+    usage: Usage
     who: str = ""
     is_current: bool = False
 
@@ -101,6 +112,4 @@ class Spent(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     attempts: int
     ms: int
-    tokens_in: int
-    tokens_out: int
-    micro_usd: int | None
+    usage: Usage

@@ -27,7 +27,7 @@ from bot.reports.neutral import Markdown, bare
 from bot.reports.render import render
 from bot.reports.stages import drafted_by, elapsed, spent, stages
 from bot.reports.tables import alarms, broken, grouped, table
-from bot.reports.views import Approvers, Problem, ScopeItem, Subject, Waits
+from bot.reports.views import Approvers, Caps, Problem, ScopeItem, Subject, Waits
 from bot.settings import Settings
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?(?:\[bot\])?")
@@ -48,13 +48,15 @@ class Words(msgspec.Struct, frozen=True):
     min_role: str = "write"
     marker_key: bytes = b""
     instance: str = ""
+    caps: Caps = Caps()  # what one task may use
 
     @classmethod
-    def of(cls, settings: Settings, manners: Manners, key: bytes = b"") -> Words:
+    def of(cls, settings: Settings, manners: Manners, key: bytes = b"", caps: Caps = Caps()) -> Words:  # noqa: B008
         """Take name, style and role from the settings; `key` is what the markers of this instance are made with."""
         trigger = settings.trigger
         server, role = settings.server, settings.policy.min_role
-        return cls(manners, trigger.bot_name, trigger.command_style, server.public_url, role, key, server.instance)
+        named = (trigger.bot_name, trigger.command_style, server.public_url)
+        return cls(manners, *named, role, key, server.instance, caps)
 
     def say(self, verb: str, argument: str = "") -> Markdown:
         """Write a command in the form that works here."""
@@ -136,7 +138,6 @@ class Words(msgspec.Struct, frozen=True):
         now_ms: int,
         subject: Subject = NOWHERE,
         step_titles: tuple[str, ...] = (),
-        limit_micro_usd: int | None = None,
         waits: Waits = NOTHING,
     ) -> str:
         """Show how far a task has come; the one comment that is edited in place."""
@@ -148,7 +149,6 @@ class Words(msgspec.Struct, frozen=True):
             **_standing(task, now_ms),
             subject=subject,
             step_titles=step_titles,
-            limit=limit_micro_usd,
             waits=waits,
         )
 
@@ -265,7 +265,7 @@ class Words(msgspec.Struct, frozen=True):
         return f"{body}\n\n{self.marker(task, kind, purpose_rev)}"
 
     def _rendered(self, template: str, **values: Any) -> str:
-        return render(template, say=self.say, manners=self.manners, min_role=self.min_role, **values)
+        return render(template, say=self.say, manners=self.manners, min_role=self.min_role, caps=self.caps, **values)
 
 
 def _standing(task: Task, now_ms: int) -> dict[str, Any]:

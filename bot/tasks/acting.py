@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from fnmatch import fnmatchcase
 from typing import Final
 
 from bot.audit import kinds
@@ -14,12 +13,14 @@ from bot.model.command import Command, Verb
 from bot.model.documents import normalise, parse_plan, parse_spec
 from bot.model.errors import GatewrightError, Refused
 from bot.model.hygiene_characters import seen
-from bot.model.state import Gate, Phase, State
+from bot.model.profile import PHASES, said
+from bot.model.state import Gate, State
 from bot.model.task import Task
+from bot.profiles import chosen
+from bot.tasks.allotment import check_use
 from bot.tasks.approving import approve, emergency, release
 from bot.tasks.context import Context
-
-MODEL_LIMIT: Final = 200  # characters of a model string
+from bot.tasks.selection import recorded
 
 
 def carry_out(context: Context, command: Said) -> tuple[Draft, ...]:
@@ -135,22 +136,17 @@ def _revise(context: Context, command: Command) -> tuple[Draft, ...]:
 
 
 def _model(context: Context, command: Command) -> tuple[Draft, ...]:
-    phase, _, model = command.argument.strip().partition("=")
-    phases = [p.value for p in Phase]
-    if phase not in phases or not model or len(model) > MODEL_LIMIT or not model.isprintable() or " " in model:
-        known = ", ".join(phases)
-        raise Refused(
-            "GW-MODEL-FORM", "that names no phase and model", fix=f"say <phase>=<model>, phase one of {known}"
-        )
-    globs = context.task.policy.allowed_models
-    if globs and not any(fnmatchcase(model, glob) for glob in globs):
-        allowed = ", ".join(globs)
-        raise Refused(
-            "GW-MODEL-POLICY", f"policy does not allow the model {model}", fix=f"name one that matches: {allowed}"
-        )
-    profile = {p: context.task.profile.model(Phase(p)) for p in phases} | {phase: model}
-    set_it = Draft("profile.set", kinds.ProfileSet(**profile), context.desk.service)
-    return context.record("model", phase=phase, model=model), set_it
+    """Take other models, which are held now to what they are held to again when an attempt is ordered."""
+    choice, task, settings = said(command.argument), context.task, context.desk.settings
+    profile = chosen(settings, choice, task.profile)
+    for phase in choice.models or PHASES:
+        try:
+            check_use(settings, task.origin.repo, task.policy, getattr(profile, phase))
+        except Refused as error:
+            raise Refused(error.code, f"{error.what} (for {phase})", why=error.why, fix=error.fix) from None
+    set_it = Draft("profile.set", recorded(profile, choice.name), context.desk.service)
+    phase, model = next(iter(choice.models.items())) if len(choice.models) == 1 else ("", "")
+    return context.record("model", phase=phase, model=model, target=choice.name), set_it
 
 
 def _answer(context: Context, verb: Verb) -> str:

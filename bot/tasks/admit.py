@@ -18,6 +18,7 @@ from bot.tasks.journal import Admitted
 from bot.tasks.plain import raw, text
 
 BATCH: Final = 200
+REPORTED: Final = ("sandbox", "fallback")  # rules whose outcome a worker sees; all others are control's to decide
 MOST_RECORDS: Final = 20_000  # of one task; beyond that a person has to look
 ONLY_IN: Final = {  # what moves a task comes from the step that is there for it
     "spec.set": frozenset({Step.SPEC}),
@@ -75,11 +76,15 @@ async def _entries(desk: Desk, stream: str, after: str) -> list[tuple[str, bytes
     return [(text(stream_id), raw(fields.get(b"r", b""))) for stream_id, fields in found]
 
 
+async def fence(desk: Desk, task: Task, attempt: Attempt) -> None:
+    """Tell a worker to stop, and take no report of an attempt any more."""
+    await desk.redis.set(f"gw:stop:{task.origin.task}:{attempt.number}", "1", ex=3_600)
+    await desk.redis.delete(f"gw:current:{task.origin.task}")
+
+
 async def end(desk: Desk, book: Book, attempt: Attempt, code: str, *, outcome: Outcome = "fail") -> None:
     """End an attempt in its worker's stead and fence it off."""
-    task = book.task.origin.task
-    await desk.redis.set(f"gw:stop:{task}:{attempt.number}", "1", ex=3_600)
-    await desk.redis.delete(f"gw:current:{task}")
+    await fence(desk, book.task, attempt)
     ended = kinds.AttemptEnded(attempt=attempt.number, step=attempt.step.value, code=code)
     await book.write(Draft("attempt.ended", ended, desk.service, outcome=outcome))
 
@@ -92,7 +97,7 @@ def _draft(task: Task, attempt: Attempt, raw: bytes) -> Draft:
     reported = getattr(data, "attempt", attempt.number)
     if reported != attempt.number:
         raise Inadmissible(f"attempt {attempt.number} reports for attempt {reported}")
-    if isinstance(data, kinds.GateResult) and data.rule != "sandbox":
+    if isinstance(data, kinds.GateResult) and data.rule not in REPORTED:
         raise Inadmissible(f"a worker may not decide the rule {data.rule}")
     _check_step(attempt, entry.kind, data)
     _check_draft(task, data)

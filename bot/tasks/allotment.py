@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from fnmatch import fnmatchcase
 from typing import Final
 
 from bot.model.errors import Refused
-from bot.model.event import ForgeKind
+from bot.model.event import ForgeKind, Repo
+from bot.model.policy import Policy
 from bot.model.state import Step
 from bot.model.task import Task
+from bot.residency import check_model
+from bot.settings import Settings
 from bot.tasks.desk import Desk
 from bot.tasks.rulebook import FILE
-from bot.tasks.teams import check_model, queue_for
+from bot.tasks.teams import check_team, queue_for
 
 LONGEST: Final = 64
 
@@ -21,15 +23,18 @@ async def allotted(desk: Desk, task: Task, step: Step) -> str:
     """Name the queue of an attempt; raise Refused where model or runner are not the repository's to choose."""
     if step.phase is not None:
         model = task.profile.model(step.phase)
-        check_model(desk.settings, task.origin.repo, model)
-        globs = task.policy.allowed_models
-        if globs and not any(fnmatchcase(model, glob) for glob in globs):
-            raise Refused(
-                "GW-MODEL-POLICY",
-                f"policy does not allow the model {model} for {step.phase}",
-                fix=f"choose one with `model {step.phase}=...` that matches: {', '.join(globs)}",
-            )
+        try:
+            check_use(desk.settings, task.origin.repo, task.policy, model)
+        except Refused as error:
+            fix = f"choose with `model {step.phase}=...`: {error.fix}"
+            raise Refused(error.code, f"{error.what} (for {step.phase})", why=error.why, fix=fix) from None
     return await queue_of(desk, task)
+
+
+def check_use(settings: Settings, repo: Repo, policy: Policy, model: str) -> None:
+    """Raise Refused where a model string leads nowhere, or team or policy do not let this repository use it."""
+    check_team(settings, repo, model)
+    check_model(policy, settings, model)
 
 
 async def queue_of(desk: Desk, task: Task) -> str:

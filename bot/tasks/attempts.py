@@ -8,9 +8,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from bot.audit import kinds
+from bot.audit.account import counted, settled
 from bot.audit.record import Record
 from bot.model.state import State, Step
-from bot.model.task import Attempt, Task, Usage, Verdict
+from bot.model.task import Attempt, Task, Verdict
 from bot.tasks.machine import Signal
 from bot.tasks.moves import block, move, ref
 
@@ -32,15 +33,34 @@ def _started(task: Task, record: Record, data: kinds.AttemptStarted) -> Task:
     return move(task, Signal.STARTED) if task.state is State.RECEIVED else task
 
 
+def _noted(task: Task, attempt: Attempt) -> Task:
+    return replace(task, attempts=tuple(attempt if a.number == attempt.number else a for a in task.attempts))
+
+
+def _used(task: Task, _: Record, data: kinds.ModelCall | kinds.ModelResult) -> Task:
+    """Count as it happens: a worker that is killed reports no end."""
+    running = task.running
+    if running is None or running.number != data.attempt:
+        return task
+    return _noted(task, replace(running, usage=counted(running.usage, data)))
+
+
+def heard(task: Task, record: Record) -> Task:
+    """Note the first thing that a running attempt's worker reports."""
+    running = task.running
+    if running is None or running.heard_ms or record.actor.type != "agent" or record.kind == "attempt.ended":
+        return task
+    return _noted(task, replace(running, heard_ms=record.ts))
+
+
 def _ended(task: Task, record: Record, data: kinds.AttemptEnded) -> Task:
-    usage = Usage(data.calls, data.tokens_in, data.tokens_out, data.micro_usd)
-    attempts = tuple(
-        replace(a, ended_ms=record.ts, outcome=record.outcome, code=data.code, usage=usage)
-        if a.number == data.attempt and not a.outcome
-        else a
-        for a in task.attempts
-    )
-    task = replace(task, attempts=attempts)
+    for attempt in task.attempts:
+        if attempt.number == data.attempt and not attempt.outcome:
+            ended = replace(
+                attempt, ended_ms=record.ts, outcome=record.outcome, code=data.code,
+                usage=settled(attempt.usage, data), dur_ms=data.dur_ms,
+            )  # fmt: skip
+            task = _noted(task, ended)
     if data.commit and data.step != Step.PUBLISH:
         task = replace(task, head=data.commit, bound_head=data.commit, source_sha256=data.source_sha256)
     if task.state.is_final or task.state is State.BLOCKED:
@@ -112,6 +132,8 @@ def _gate(task: Task, _: Record, data: kinds.GateResult) -> Task:
 ATTEMPTS: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
     "attempt.started": _started,
     "attempt.ended": _ended,
+    "model.call": _used,
+    "model.result": _used,
     "commit.made": _commit_made,
     "qa.verdict": _verdict,
     "progress": _progress,

@@ -11,14 +11,18 @@ from typing import Final
 from bot.audit import kinds
 from bot.audit.chain import Draft
 from bot.audit.order import sign_order
+from bot.audit.record import Outcome
 from bot.model.errors import GatewrightError, Refused, Superseded
+from bot.model.order import Order
 from bot.model.state import Gate, State, Step
 from bot.model.task import Attempt, Task
-from bot.tasks.admit import admit, end
+from bot.tasks import days
+from bot.tasks.admit import admit, end, fence
 from bot.tasks.allotment import allotted, queue_of
 from bot.tasks.attempts import LOST
 from bot.tasks.binding import binding
 from bot.tasks.book import Book
+from bot.tasks.budget import day_of
 from bot.tasks.catching_up import catch_up
 from bot.tasks.deciding import AGAIN_MS, decide
 from bot.tasks.desk import Desk
@@ -51,6 +55,7 @@ async def converge(desk: Desk, index: Index, task_id: str) -> None:
 
 async def _converge(desk: Desk, index: Index, book: Book) -> None:
     writer = Writer(desk, index, book)
+    before_all = book.tail
     await note_brakes(desk, book)
     for _ in range(MOST_ROUNDS):
         before = book.tail
@@ -63,6 +68,8 @@ async def _converge(desk: Desk, index: Index, book: Book) -> None:
                 break  # the state may have changed: look again before anything else
         if book.tail == before:
             break
+    if book.tail != before_all:
+        await days.note(desk.redis, book.task, desk.clock())
     await writer.progress()
     await _settle(desk, index, book)
 
@@ -129,25 +136,13 @@ async def _start(desk: Desk, book: Book, step: Step) -> None:
     """Give an order: journal first, then order and fence, then the queue; each later one is rebuilt if it is lost."""
     if not await _may_start(desk, book, step):
         return
-    task = book.task
-    origin = task.origin
     try:
-        queue = await allotted(desk, task, step)
+        queue = await allotted(desk, book.task, step)
+        order = await _order(desk, book, step)
     except Refused as error:
         refs = (desk.store("explanation", str(error).encode()),)
         await book.write(Draft("task.blocked", kinds.TaskBlocked(error.code), desk.service, refs=refs))
         return
-    order = make_order(
-        task,
-        step,
-        number=len(task.attempts) + 1,
-        title=desk.snapshot(task.issue_blob).title,
-        home=await desk.home(origin.repo, origin.installation),
-        genesis=book.genesis,
-        tail=book.tail,
-        settings=desk.settings,
-        now_ms=desk.clock(),
-    )
     signed = sign_order(order, desk.key)
     started = kinds.AttemptStarted(
         attempt=order.attempt,
@@ -164,16 +159,41 @@ async def _start(desk: Desk, book: Book, step: Step) -> None:
     await desk.jobs.ensure(order.task, order.attempt, order.wall_seconds, queue)
 
 
+async def _order(desk: Desk, book: Book, step: Step) -> Order:
+    task, now_ms = book.task, desk.clock()
+    origin = task.origin
+    return make_order(
+        task,
+        step,
+        number=len(task.attempts) + 1,
+        title=desk.snapshot(task.issue_blob).title,
+        home=await desk.home(origin.repo, origin.installation),
+        genesis=book.genesis,
+        tail=book.tail,
+        settings=desk.settings,
+        now_ms=now_ms,
+        today=await days.read(desk.redis, day_of(now_ms), now_ms),
+    )
+
+
 async def _watch(desk: Desk, book: Book) -> None:
     """See that a running attempt is alive; end it where its task has ended, was blocked, or its worker is gone."""
     task, attempt = book.task, book.task.running
     if attempt is None:
         return
     if (task.state.is_final and attempt.step is not Step.ARCHIVE) or task.state is State.BLOCKED:
-        await end(desk, book, attempt, "GW-CANCELLED", outcome="cancelled")
+        await _end(desk, book, attempt, "GW-CANCELLED", "cancelled")
     elif await _is_lost(desk, task, attempt):
         desk.log.warning("attempt.lost", task=task.origin.task, attempt=attempt.number)
-        await end(desk, book, attempt, LOST)
+        await _end(desk, book, attempt, LOST, "fail")
+
+
+async def _end(desk: Desk, book: Book, attempt: Attempt, code: str, outcome: Outcome) -> None:
+    """Fence an attempt off, take in what it reported until then, so that all it used counts, and end it."""
+    await fence(desk, book.task, attempt)
+    await admit(desk, book)
+    if book.task.running is not None:
+        await end(desk, book, attempt, code, outcome=outcome)
 
 
 async def _is_lost(desk: Desk, holder: Task, attempt: Attempt) -> bool:

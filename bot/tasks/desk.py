@@ -19,7 +19,9 @@ from bot.model.event import AccountKind, Actor, Repo
 from bot.reports.words import Words
 from bot.settings import Settings
 from bot.tasks.book import Shelf
+from bot.tasks.budget import caps
 from bot.tasks.queue import Jobs
+from bot.tasks.teams import budget_for
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -74,7 +76,8 @@ class Desk:
 
     def words(self, repo: Repo) -> Words:
         """Find the bot's voice on a repository's forge."""
-        return Words.of(self.settings, self.forge(repo).manners, self._marker_key)
+        limits = caps(budget_for(self.settings, repo))
+        return Words.of(self.settings, self.forge(repo).manners, self._marker_key, limits)
 
     async def me(self, repo: Repo, installation: int = 0) -> Actor:
         """Read the bot's own account, once per forge."""

@@ -12,7 +12,7 @@ from bot.audit.record import Record, data_of
 from bot.model.event import Actor, ForgeKind, Repo
 from bot.model.state import State
 from bot.model.task import Origin, Profile, Pull, Task
-from bot.tasks.attempts import ATTEMPTS
+from bot.tasks.attempts import ATTEMPTS, heard
 from bot.tasks.decisions import DECISIONS
 from bot.tasks.machine import Signal
 from bot.tasks.moves import block, move, ref
@@ -39,6 +39,7 @@ def fold(records: Iterable[Record], task: Task | None = None) -> Task:
 
 def _step(task: Task, record: Record) -> Task:
     apply = APPLY.get(record.kind)
+    task = heard(task, record)
     if apply is not None:
         task = apply(task, record, data_of(record))
     return replace(task, size=record.seq + 1, changed_ms=record.ts)

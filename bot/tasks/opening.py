@@ -22,6 +22,7 @@ from bot.tasks.identity import issue_digest
 from bot.tasks.index import Index
 from bot.tasks.names import remember
 from bot.tasks.rulebook import UNREADABLE, Rulebook, rulebook
+from bot.tasks.selection import selected
 from bot.tasks.trigger import NotOpened, check_visibility, is_outsider, labeller
 
 BODY_LIMIT: Final = 65_536  # what both forges let a person write
@@ -81,7 +82,7 @@ async def _first(desk: Desk, forge: Forge, event: Event, issue: Issue) -> tuple[
         await remember(desk.redis, event.repo, issue.author)
     base = await forge.head(event.repo, home.default_branch)
     opened = Draft("task.opened", _opened(desk, event, issue, home, base, book), _requester(desk, event), basis="forge")
-    profile = kinds.ProfileSet(**msgspec.structs.asdict(desk.settings.profile))
+    profile = await selected(desk, forge, event, issue, book)
     drafts = (
         opened,
         await _snapshot(desk, forge, event, issue, book),
@@ -145,6 +146,7 @@ def _config_digest(desk: Desk) -> str:
     shaping = {
         "trigger": desk.settings.trigger,
         "profile": desk.settings.profile,
+        "profiles": desk.settings.profiles,
         "policy": desk.settings.policy,
         "budget": desk.settings.budget,
         "sandbox": desk.settings.sandbox,

@@ -10,8 +10,10 @@ from bot.forges.protocol import Home
 from bot.model.order import Order
 from bot.model.state import Step
 from bot.model.task import Task
+from bot.residency import stand_ins
 from bot.settings import Settings
-from bot.tasks.teams import budget_for
+from bot.tasks.budget import Means, Today, day_of, means
+from bot.tasks.teams import budget_for, team_of
 
 SLUG_LIMIT: Final = 40
 NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
@@ -36,10 +38,12 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
     tail: Link,
     settings: Settings,
     now_ms: int,
+    today: Today = Today(),  # noqa: B008 - frozen
 ) -> Order:
-    """Say everything an attempt may know."""
+    """Say everything an attempt may know; raises Refused where a budget is used up already."""
     phase = step.phase
     budget = budget_for(settings, task.origin.repo)
+    may = means(budget, task, today, now_ms) if phase else Means((), budget.phase_minutes * 60.0)
     kind = "refs/gatewright/audit/" if settings.audit.audit_ref == "ref" else "refs/heads/gatewright-audit/"
     return Order(
         task=task.origin.task,
@@ -61,9 +65,11 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
         policy=task.policy,
         server_policy_sha256=settings.policy.sha256(),
         model=task.profile.model(phase) if phase else "",
-        fallbacks=(),
-        allowances=(),
-        day="",
+        fallbacks=stand_ins(task.policy, settings, task.profile.model(phase), team_of(settings, task.origin.repo))
+        if phase
+        else (),
+        allowances=may.allowances,
+        day=day_of(now_ms),
         spec=task.spec,
         plan=task.plan,
         feedback=task.feedback,
@@ -72,7 +78,8 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
         journal_size=tail.seq + 1,
         journal_head=tail.hash,
         audit_ref=f"{kind}{task.origin.task}",
-        wall_seconds=budget.phase_minutes * 60.0,
+        wall_seconds=may.wall_seconds,
         turns=budget.turns,
         issued_ms=now_ms,
+        wall_scope=may.wall_scope,
     )

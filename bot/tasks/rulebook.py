@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -15,7 +15,7 @@ from bot.model.event import ForgeKind, Repo
 from bot.model.policy import Policy
 from bot.policy.narrow import Refusal, narrow
 from bot.policy.presets import local
-from bot.policy.repository import policy_table
+from bot.policy.repository import policy_table, whole
 from bot.tasks.desk import Desk
 
 LARGEST: Final = 12 * 1024  # bytes; a record has 16 KiB
@@ -24,7 +24,10 @@ UNREADABLE: Final = "GW-POLICY-FILE"  # nobody knows what the file meant to forb
 
 
 class Rulebook(msgspec.Struct, frozen=True):
-    """What holds now, and where it comes from; `refused` are keys with which the file would have widened."""
+    """What holds now, and where it comes from; `refused` are keys with which the file would have widened.
+
+    `profile` is what the file says under that key, unread.
+    """
 
     policy: Policy
     server_sha256: str
@@ -32,6 +35,7 @@ class Rulebook(msgspec.Struct, frozen=True):
     file_commit: str = ""
     file_by: int = 0
     refused: tuple[Refusal, ...] = ()
+    profile: Any = None
 
     def record(self) -> kinds.PolicyChanged:
         """Spell it for a journal."""
@@ -70,6 +74,7 @@ async def rulebook(desk: Desk, forge: Forge, home: Home) -> Rulebook:
         last.commit if last else "",
         last.by if last else 0,
         narrowed.refused,
+        whole(content).get("profile"),
     )
 
 

@@ -13,7 +13,7 @@ from bot.model.team import Team
 from bot.settings import Budget, Settings
 
 POOL: Final = "runner."  # begins the queue that a repository's `runner = "..."` asks for
-CAPS: Final = ("phase_minutes", "qa_rounds", "turns")
+CAPS: Final = Budget.__struct_fields__  # each is a field of Team, too
 
 
 def team_of(settings: Settings, repo: Repo) -> Team | None:
@@ -42,7 +42,7 @@ def queue_for(settings: Settings, repo: Repo, wanted: str = "") -> str:
     )  # fmt: skip
 
 
-def check_model(settings: Settings, repo: Repo, model: str) -> None:
+def check_team(settings: Settings, repo: Repo, model: str) -> None:
     """Raise Refused where a repository's team does not let it use a model."""
     team = team_of(settings, repo)
     if team is None or team.allows(model):
@@ -55,9 +55,9 @@ def check_model(settings: Settings, repo: Repo, model: str) -> None:
 
 
 def budget_for(settings: Settings, repo: Repo) -> Budget:
-    """Take the server's budget, with each limit of the repository's team where that is lower."""
+    """Take the server's budget, with each limit of the repository's team where that is lower; 0 is no limit."""
     team, budget = team_of(settings, repo), settings.budget
     if team is None:
         return budget
     caps = {name: cap for name in CAPS if (cap := getattr(team, name)) is not None}
-    return replace(budget, **{name: min(cap, getattr(budget, name)) for name, cap in caps.items()})
+    return replace(budget, **{name: min(cap, getattr(budget, name) or cap) for name, cap in caps.items()})

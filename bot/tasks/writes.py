@@ -31,6 +31,8 @@ from bot.tasks.wanted import source
 MERGE: Final = "GW-FORGE-MERGE"  # what forges answer where they do not merge
 EDIT_MS: Final = 15_000  # the progress comment is edited at most this often, save when the state changes
 
+MOVES: Final = ("Last change", "running", " tokens in, ")
+
 Writing = Callable[["Writer", Task, Write], Awaitable[str]]
 
 
@@ -301,8 +303,9 @@ def _heard(write: Write) -> Heard:
 
 
 def _still(body: str) -> str:
-    """Leave out of a progress text what moves by itself: its times."""
-    return "\n".join(line for line in body.splitlines() if "Last change" not in line and "running" not in line)
+    """Leave out of a progress text what moves by itself: its times, and what calls use; minutes are worth an edit."""
+    lines = (line for line in body.splitlines() if not any(word in line for word in MOVES))
+    return "\n".join(line.partition(",")[0] if line.startswith("**Total:**") else line for line in lines)
 
 
 SHOWS: Final = {

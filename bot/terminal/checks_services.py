@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -178,16 +178,14 @@ def network(place: Place) -> Iterator[Finding]:
 
 
 def models(place: Place) -> Iterator[Finding]:
-    """See where the profile's strings lead, and whether keys and runtimes for them are here; no model is asked."""
+    """See whether every model and provider of the settings would work here; models are listed, and none is asked."""
     if not (place.settings.providers or place.settings.endpoints) and (found := offers()):
         yield fine("models", f"`run` takes {found[0].model}: {found[0].because}; a server needs [providers] of its own")
         return
-    profile: dict[str, str] = msgspec.structs.asdict(place.settings.profile)
-    for model in dict.fromkeys(profile.values()):
-        said, error = ask(place, ["models", "resolve", model, "--check"])
-        phases = ", ".join(phase for phase, named in profile.items() if named == model)
-        if error is None:
-            yield fine("models", f"{phases}: {said}")
-            continue
-        problem = failed("models", error)
-        yield msgspec.structs.replace(problem, words=f"{phases}: {problem.words}")
+    said, error = ask(place, ["models", "check", "--json"])
+    looks = [json.loads(line) for line in said.splitlines()]
+    for look in looks:
+        words = f"{look['model']}: {look['words']}"
+        yield Finding(Verdict(look["verdict"]), "models", words, look["why"], look["fix"])
+    if error is not None and not looks:
+        yield failed("models", error)

@@ -21,7 +21,7 @@ from bot.settings_file import load
 from bot.terminal import places, running
 from bot.terminal.follow import Exit, Follower
 from bot.terminal.gates import Decider, Itself, Person
-from bot.terminal.models import Machine, lend, profile, verify
+from bot.terminal.models import Machine, lend, picked, profile, verify
 from bot.terminal.offers import hints, offers
 from bot.terminal.run import wanted
 from bot.terminal.screen import Screen, span
@@ -43,6 +43,7 @@ class Play:
     work: Path
     is_kept: bool
     model: str  # empty for recorded answers
+    named: str  # a profile instead
     config: Path | None
     machine: Machine
 
@@ -54,26 +55,35 @@ class Play:
     def overrides(self) -> Mapping[str, str]:
         """Settle model and places as settings."""
         work = {"GATEWRIGHT_WORKER__WORK_DIR": str(self.work / "work")}
-        if not self.model:
+        if self.is_recorded:
             alone = {"GATEWRIGHT_REGISTRY__FILE": str(self.folder / "no-endpoints.json")}  # needs nobody's keys
             return {**work, **alone, **profile(RECORDED), "GATEWRIGHT_PROVIDERS__SCRIPTED__BASE_URL": str(SAMPLE)}
-        return {**work, **profile(self.model), **lend(load(self.config), offers())}
+        return {**work, **real(self.model, self.named, self.config)}
+
+    @property
+    def is_recorded(self) -> bool:
+        """Tell whether recorded answers play."""
+        return not (self.model or self.named)
 
 
-def demo(*, yes: bool, keep: Path | None, model: str, config: Path | None, machine: Machine) -> int:
+def real(model: str, named: str, config: Path | None) -> dict[str, str]:
+    """Settle real models as settings."""
+    return {**lend(load(config), offers()), **picked(model, named, load(config))}
+
+
+def demo(*, yes: bool, keep: Path | None, model: str, config: Path | None, machine: Machine, profile: str = "") -> int:
     """Play the whole job, and leave the result where `keep` says."""
     screen = Screen()
-    if model:
-        verify(worker_settings(config, {**os.environ, **lend(load(config), offers()), **profile(model)}), machine)
+    if model or profile:
+        verify(worker_settings(config, {**os.environ, **real(model, profile, config)}), machine)
     kept = places.kept(keep) if keep else None
-    return running.run(_demo(screen, kept, yes=yes, model=model, config=config, machine=machine), lambda: _stop(screen))
-
-
-async def _demo(
-    screen: Screen, kept: Path | None, *, yes: bool, model: str, config: Path | None, machine: Machine
-) -> int:
     work = places.scratch("gatewright-demo-")
-    play = Play(screen, kept or work, work, kept is not None, model, config, machine)
+    play = Play(screen, kept or work, work, kept is not None, model, profile, config, machine)
+    return running.run(_demo(play, yes=yes), lambda: _stop(screen))
+
+
+async def _demo(play: Play, *, yes: bool) -> int:
+    screen, work = play.screen, play.work
     try:
         return await _play(play, yes=yes)
     finally:
@@ -84,7 +94,7 @@ async def _demo(
 async def _play(play: Play, *, yes: bool) -> int:
     screen = play.screen
     greet(play)
-    decider = pick(screen, yes=yes, is_recorded=not play.model)
+    decider = pick(screen, yes=yes, is_recorded=play.is_recorded)
     await running.through(sample_repository, play.repo)
     place = await survey(play.repo)
     async with Session(play.folder / "data", play.config, play.overrides()) as session:
@@ -114,12 +124,13 @@ def greet(play: Play) -> None:
     """Say what is about to happen, and with which model."""
     screen = play.screen
     screen.say("\nGatewright demo: one issue, three gates, one proven change.")
-    if play.model:
-        screen.say(f"Model {play.model} on a throw-away repository.")
+    if not play.is_recorded:
+        what = f"Profile {play.named}" if play.named else f"Model {play.model}"
+        screen.say(f"{what} on a throw-away repository.")
     else:
         screen.tell("No model is used: recorded answers play through the real loop, worktree, tests and journal.")
     screen.say(f"Everything is made below {play.folder}{'' if play.is_kept else ', and removed at the end'}.")
-    if not play.model:
+    if play.is_recorded:
         for offer in (*offers(), *hints()):
             screen.say(f"For a real model ({offer.because}):")
             for line in filter(None, (offer.lacks, f"gatewright demo --model {offer.model}")):
@@ -133,8 +144,10 @@ async def jail(play: Play, session: Session) -> None:
     why = await running.through(play.machine.why_no_jail, table) if table.mode == "bwrap" else "the settings say so"
     if why is None:
         return
-    play.screen.tell(f"The recorded answers run WITHOUT a sandbox: {why}." if not play.model else f"NO sandbox: {why}.")
-    play.screen.say("Real models never do, unless the settings take the risk.\n" if not play.model else "")
+    play.screen.tell(
+        f"The recorded answers run WITHOUT a sandbox: {why}." if play.is_recorded else f"NO sandbox: {why}."
+    )
+    play.screen.say("Real models never do, unless the settings take the risk.\n" if play.is_recorded else "")
 
 
 def pick(screen: Screen, *, yes: bool, is_recorded: bool) -> Decider:

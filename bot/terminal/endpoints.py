@@ -10,10 +10,14 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from bot.endpoints import book
 from bot.endpoints.address import checked_name, checked_url
 from bot.endpoints.master import master_keys
-from bot.endpoints.registry import check_clash, place
+from bot.endpoints.presets import preset as find_preset
+from bot.endpoints.presets import presets
+from bot.endpoints.registry import check_clash, described, place
 from bot.endpoints.vault import Entry, Vault
 from bot.model.errors import GatewrightError, UsageError
 from bot.network import go_out
@@ -25,21 +29,35 @@ from bot.terminal.offers import OLLAMA_NAME
 from bot.terminal.screen import safe
 
 KEY_MAX: Final = 8_192
+NO_KEY: Final = "none"
 LATER: Final = "Workers take it up when they are started again.\n"
 
 
-def add(name: str, url: str, *, insecure: bool, config: Path | None, machine: Machine) -> int:
+def add(name: str, url: str, *, preset: str, insecure: bool, config: Path | None, machine: Machine) -> int:
     """Ask for the key of an endpoint and seal it; an endpoint of that name is replaced."""
     settings = load(config)
-    url = checked_url(url, insecure=insecure)
+    known = find_preset(preset) if preset else None
+    url = checked_url(url or (known.base_url if known else ""), insecure=insecure)
     _check_free(checked_name(name), settings, machine)
     vault = Vault(master_keys(settings.registry))
     book.read(place(settings))  # what is wrong with the file is said before a key is asked for
-    key = checked_key(_asked(name))
+    key = checked_key(_asked(name, may_lack=known is not None and not known.needs_key))
     with book.changing(place(settings)) as entries:
         word = "replaced" if name in entries else "added"
         entries[name] = vault.seal(name, url, key, time.time_ns() // 1_000_000)
     sys.stdout.write(f"{name} is {word}: {url}, key {vault.fingerprint(key)}. Its models are {name}:MODEL.\n{LATER}")
+    return 0
+
+
+def show_presets(*, as_json: bool) -> int:
+    """List what `add --preset` knows."""
+    if as_json:
+        known = {name: msgspec.to_builtins(one) for name, one in presets().items()}
+        sys.stdout.write(json.dumps({"schema": "gatewright/endpoint-presets/v1", "presets": known}, indent=2) + "\n")
+        return 0
+    widths = max(map(len, presets())), max(len(one.base_url) for one in presets().values())
+    for name, one in presets().items():
+        sys.stdout.write(f"{name:<{widths[0]}}  {one.base_url:<{widths[1]}}  {one.about}\n")
     return 0
 
 
@@ -105,14 +123,18 @@ def checked_key(key: str) -> str:
     )
 
 
-def _asked(name: str) -> str:
-    """Take the key from a person without echo, or from what is piped in."""
+def _asked(name: str, *, may_lack: bool) -> str:
+    """Take the key from a person without echo, or from what is piped in; NO_KEY where nothing has to be given."""
+    return _given(name, "; empty for none" if may_lack else "") or (NO_KEY if may_lack else "")
+
+
+def _given(name: str, note: str) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.buffer.read(KEY_MAX + 3).decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
-            return getpass.getpass(f"Key of {name} (not shown): ")
+            return getpass.getpass(f"Key of {name} (not shown{note}): ")
     except EOFError:
         return ""
     except getpass.GetPassWarning:
@@ -156,7 +178,7 @@ def _table(settings: Settings, name: str) -> ProviderTable:
     if name in entries:
         check_clash((name,), settings)
         key = Vault(master_keys(settings.registry)).open(name, entries[name])
-        return ProviderTable(base_url=entries[name].base_url, api_key=key)
+        return described(settings, name, entries[name], key)
     if name in settings.endpoints:
         return settings.endpoints[name]
     raise _unknown(name, {**entries, **settings.endpoints})

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,14 @@ from bot.model.errors import GatewrightError
 from bot.model.event import ForgeKind
 from bot.model.state import Gate, State
 from bot.model.task import Task
+from bot.reports import figures
 from bot.reports.problems import problem
+from bot.reports.stages import spent
+from bot.reports.views import Caps
+from bot.settings_file import load
 from bot.tasks.brakes import Brake
+from bot.tasks.budget import caps, worked_ms
+from bot.tasks.teams import budget_for
 from bot.terminal.brakes import brake_line
 from bot.terminal.run import ways
 from bot.terminal.screen import safe
@@ -66,7 +73,8 @@ def show_one(task_id: str, config: Path | None, *, as_json: bool) -> int:
     if as_json:
         _write({"schema": "gatewright/task/v1", "task": msgspec.to_builtins(task)})
         return 0
-    for name, value in _facts(task, brakes):
+    limits = caps(budget_for(load(config), task.origin.repo))
+    for name, value in (*_facts(task, brakes), *_used(task, limits)):
         sys.stdout.write(f"  {name:<12}{safe(value)}\n")
     for line in _next(task, blobs):
         sys.stdout.write(safe(line) + "\n")
@@ -87,8 +95,18 @@ def _facts(task: Task, brakes: tuple[Brake, ...]) -> Iterator[tuple[str, str]]:
     yield "attempts", ", ".join(f"{a.step.value} {a.outcome or 'running'}" for a in task.attempts) or "-"
     yield "approved", ", ".join(f"{a.gate.value} {a.digest[:SHOWN]}" for a in task.approvals) or "-"
     yield "records", str(task.size)
-    yield "cost", f"{_usd(task)} USD"
     yield "waits for", f"approval of the {task.state.gate}, {asked.digest[:SHOWN]}" if asked else "nobody"
+
+
+def _used(task: Task, limits: Caps) -> Iterator[tuple[str, str]]:
+    """Show what the task used beside its limits, and each phase's part of it."""
+    now_ms = int(time.time() * 1000)
+    worked = figures.duration(worked_ms(task, now_ms))
+    of = f" of {limits.minutes} min" if limits.minutes else ""
+    yield "used", unescape(f"{figures.spending(task.usage, limits)}, {worked}{of}")
+    for phase in spent(task, now_ms):
+        used = f"{figures.tokens(phase.usage.tokens)} tokens, {figures.price(phase.usage)}"
+        yield f"  {phase.name}", unescape(f"{used}, {figures.duration(phase.ms)}")
 
 
 def _next(task: Task, blobs: Blobs) -> Iterator[str]:

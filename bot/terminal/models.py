@@ -12,11 +12,17 @@ import msgspec
 
 from bot.endpoints.registry import worker_settings
 from bot.model.errors import GatewrightError, UsageError
-from bot.model.state import Phase
+from bot.model.profile import PHASES, laid, phase_models
+from bot.model.task import Profile
+from bot.profiles import named_profile, server_profile
+from bot.residency import check_model
 from bot.settings import ProfileTable, Sandbox, Settings
+from bot.settings_file import read_profile
 from bot.terminal.offers import Offer, hints, offers
 
 RECORDED: Final = "scripted:"
+FILE: Final = ".json"  # ends what --profile reads, rather than looks up
+DEFAULT: Final = "GATEWRIGHT_TRIGGER__PROFILE"
 Overrides = Mapping[str, str]
 
 
@@ -30,15 +36,15 @@ class Machine(msgspec.Struct, frozen=True):
     why_no_jail: Callable[[Sandbox], str | None]
 
 
-def choose(model: str, config: Path | None, machine: Machine) -> tuple[Overrides, str]:
+def choose(model: str, config: Path | None, machine: Machine, named: str = "") -> tuple[Overrides, str]:
     """Settle the models of `run` as settings, and say what they rest on; raises UsageError, never takes recordings."""
     settings = worker_settings(config)
     at_hand = offers()
     lent = lend(settings, at_hand)
     because = ""
-    if model:
-        chosen = profile(model)
-    elif settings.providers or settings.endpoints or settings.profile != ProfileTable():
+    if model or named:
+        chosen = picked(model, named, settings)
+    elif settings.providers or settings.endpoints or settings.trigger.profile or settings.profile != ProfileTable():
         chosen = {}
     else:
         if not at_hand:
@@ -61,18 +67,20 @@ def lend(settings: Settings, at_hand: tuple[Offer, ...]) -> dict[str, str]:
 
 def verify(settings: Settings, machine: Machine) -> None:
     """Check models and sandbox without network; raises UsageError that names the phase."""
-    for phase in Phase:
-        model = getattr(settings.profile, phase.value)
+    place = f"profiles.{settings.trigger.profile}" if settings.trigger.profile else "profile"
+    for phase in PHASES:
+        model = getattr(server_profile(settings), phase)
         if model.startswith(RECORDED):
             raise UsageError(
-                "GW-RUN-RECORDED", f"profile.{phase.value} names recorded answers ({model})",
+                "GW-RUN-RECORDED", f"{place}.{phase} names recorded answers ({model})",
                 why="only `gatewright demo` plays recordings", fix="name a real model with --model or in [profile]",
             )  # fmt: skip
         try:
+            check_model(settings.policy, settings, model)
             machine.resolve(model, settings, check=True)
         except GatewrightError as error:
             raise UsageError(
-                error.code, f"{error.what} (profile.{phase.value} = {model})", why=error.why, fix=error.fix
+                error.code, f"{error.what} ({place}.{phase} = {model})", why=error.why, fix=error.fix
             ) from None
     if settings.sandbox.mode == "bwrap" and (why := machine.why_no_jail(settings.sandbox)):
         raise UsageError(
@@ -83,7 +91,34 @@ def verify(settings: Settings, machine: Machine) -> None:
 
 def profile(model: str) -> dict[str, str]:
     """Use one model for all phases."""
-    return {f"GATEWRIGHT_PROFILE__{phase.value.upper()}": json.dumps(model) for phase in Phase}
+    return _phases(dict.fromkeys(PHASES, model))
+
+
+def picked(model: str, named: str, settings: Settings) -> dict[str, str]:
+    """Use what --model or --profile says, as settings; raises UsageError where it is both, or names nothing."""
+    if model and named:
+        raise UsageError(
+            "GW-RUN-MODELS", "--model and --profile say two things", fix="leave one of them out",
+        )  # fmt: skip
+    if model:
+        return profile(model)
+    if named.endswith(FILE):
+        return _phases(phase_models(read_profile(Path(named)), named))
+    named_profile(settings, named)  # raises where there is none
+    return {DEFAULT: json.dumps(named)}
+
+
+def profile_of(named: str, settings: Settings) -> Profile:
+    """Find a profile of the settings by its name, or read it from a file whose name ends in .json."""
+    if named.endswith(FILE):
+        return laid(phase_models(read_profile(Path(named)), named), Profile(**msgspec.structs.asdict(settings.profile)))
+    return named_profile(settings, named)
+
+
+def _phases(models: Mapping[str, str]) -> dict[str, str]:
+    """Spell models as settings; a default profile would win over them."""
+    spelled = {f"GATEWRIGHT_PROFILE__{phase.upper()}": json.dumps(model) for phase, model in models.items()}
+    return {DEFAULT: "", **spelled}
 
 
 def _nothing() -> UsageError:

@@ -51,7 +51,7 @@ class Call:
         return Follower(session, self.screen, self.decider, ways)
 
 
-def run(
+def run(  # noqa: PLR0913 - the options of the verb
     *,
     text: str,
     repo: Path,
@@ -61,12 +61,13 @@ def run(
     approve: list[str],
     config: Path | None,
     machine: Machine,
+    profile: str = "",
 ) -> int:
     """Open a task on a repository of the user's and follow it."""
     wish = wanted(text, issue)
     approved = beforehand(approve)
     place = asyncio.run(survey(repo.resolve()))
-    overrides, because = choose(model, config, machine)
+    overrides, because = choose(model, config, machine, profile)
     screen = Screen()
     call = Call(config, screen, pick(screen, yes=yes, approved=approved), overrides)
     return running.run(_run(call, place, wish, because), on_stop=lambda: _stopping(screen))

@@ -14,6 +14,7 @@ from bot.model.errors import GatewrightError
 from bot.model.evidence import CheckRun, Met, QaReport
 from bot.model.state import Gate, Step
 from bot.model.task import Attempt, Task
+from bot.reports.figures import tokens
 from bot.terminal.screen import span
 
 NAMES: Final = {
@@ -111,10 +112,12 @@ def faults(report: QaReport) -> list[str]:
 
 def figures(attempt: Attempt) -> str:
     """Say how long an attempt took and, where a model worked, what it cost."""
-    time = span(attempt.ended_ms - attempt.started_ms)
+    time = span(attempt.worked(attempt.ended_ms))
     if not attempt.step.phase:
         return time
-    return f"{time}   {'-' if attempt.usage.micro_usd is None else f'{attempt.usage.micro_usd / 1e6:.2f}'} USD"
+    if attempt.usage.micro_usd is None:
+        return f"{time}   {tokens(attempt.usage.tokens)} tokens, no price"
+    return f"{time}   {attempt.usage.micro_usd / 1e6:.2f} USD"
 
 
 def summary(gate: Gate, text: str, spec: str) -> str:

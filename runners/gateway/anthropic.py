@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens
+from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens, broke_off
 from runners.gateway.errors import Broken
 from runners.gateway.sse import Event
 from runners.providers.protocol import Upstream
@@ -133,7 +133,7 @@ class MessagesMeter:
         except msgspec.MsgspecError as problem:
             raise Broken(f"the event {event.name} of the stream is not readable: {problem}") from problem
         if event.name == "error":
-            raise Broken(f"the model's API broke off: {msgspec.json.encode(read.error).decode()[:300]}")
+            raise broke_off(event.data)
         if event.name == "message_start" and read.message:
             self._count(read.message.usage)
         elif event.name == "content_block_start" and read.content_block:

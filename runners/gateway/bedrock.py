@@ -34,6 +34,7 @@ class Bedrock(Anthropic):
     paths: dict[str, Kind] = {
         "/model/{model}/invoke": Kind.GENERATE,
         "/model/{model}/invoke-with-response-stream": Kind.GENERATE,
+        "/inference-profiles": Kind.MODELS,  # Claude asks at its start
     }
     queries = re.compile("")
 

@@ -131,8 +131,13 @@ def decoded(decoder: msgspec.json.Decoder[Shape], raw: bytes) -> Shape:
     except msgspec.MsgspecError as problem:
         raise Broken(f"the model's answer is not readable: {problem}") from problem
     if read.error is not None:
-        raise Broken(f"the model's API broke off: {msgspec.json.encode(read.error).decode()[:300]}")
+        raise broke_off(msgspec.json.encode({"error": read.error}))
     return read
+
+
+def broke_off(said: bytes) -> Broken:
+    """Say that the API itself ended an answer before its end, with what it said about it."""
+    return Broken(f"the model's API broke off: {said[:300].decode('utf-8', 'replace')}", said)
 
 
 def undiscounted(price: Price) -> Price:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, decoded, undiscounted
+from runners.gateway.dialect import Answer, CountMeter, Fields, Kind, Meter, Pieces, Tokens, decoded, undiscounted
 from runners.gateway.sse import Event
 from runners.providers.protocol import Upstream
 
@@ -31,6 +31,7 @@ class Gemini:
     paths: dict[str, Kind] = {
         "/v1beta/models/{model}:generateContent": Kind.GENERATE,
         "/v1beta/models/{model}:streamGenerateContent": Kind.ARRAY,
+        "/v1beta/models/{model}:countTokens": Kind.COUNT,
     }
     queries = re.compile("(alt=sse)?")  # a key in the query matches nothing
 
@@ -53,9 +54,9 @@ class Gemini:
         name = STATUS.get(status, "INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
         return msgspec.json.encode({"error": {"code": status, "message": message, "status": name}})
 
-    def meter(self, kind: Kind, path: str = "") -> Meter:  # noqa: ARG002 - one kind of answer here
+    def meter(self, kind: Kind, path: str = "") -> Meter:  # noqa: ARG002 - the kind says all
         """Make a meter for one answer."""
-        return GeminiMeter()
+        return CountMeter() if kind is Kind.COUNT else GeminiMeter()
 
     def price(self, price: Price) -> Price:
         """Charge cached input in full where the table does not say."""

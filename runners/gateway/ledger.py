@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from bot.model.allowance import Allowance
 from bot.model.task import Usage
 from bot.settings import Price
-from runners.gateway.budget import Budget, check
+from runners.gateway.budget import check
 from runners.gateway.dialect import Answer, Dialect, Fields, Tokens
-from runners.gateway.errors import Denied
 from runners.providers.protocol import Recorder
 
 PROMPT_FIELDS = frozenset({"model", "messages", "system", "tools", "metadata"})
@@ -35,19 +35,26 @@ def cost(tokens: Tokens, price: Price | None) -> int | None:
     )
 
 
-class Ledger:
-    """Numbers, records and sums the calls of one attempt, and holds them against its budget."""
+class Asked(msgspec.Struct, frozen=True):
+    """What is asked of which model, as it is recorded; `routed` is the model that the run may use."""
 
-    def __init__(
-        self, recorder: Recorder, attempt: int, prices: Mapping[str, Price], budget: Budget | None = None
-    ) -> None:
+    dialect: Dialect
+    provider: str
+    model: str
+    routed: str
+    fields: Fields
+    body: bytes
+
+
+class Ledger:
+    """Numbers, records and sums the calls of one attempt, and holds them against what it may use."""
+
+    def __init__(self, recorder: Recorder, attempt: int, prices: Mapping[str, Price]) -> None:
         self.attempt = attempt
+        self.prices = prices
         self.usage = Usage()
         self.fault: Exception | None = None  # the first thing that could not be recorded
         self._recorder = recorder
-        self._prices = prices
-        self.spent: Denied | None = None  # the first call that the budget did not allow
-        self._budget = budget or Budget()
         self._guessed = Usage()
         self._in_flight = 0
         self._uncounted = False
@@ -58,10 +65,18 @@ class Ledger:
         self._last += 1
         return self._last
 
-    def open(self, dialect: Dialect, provider: str, model: str, routed: str, fields: Fields, body: bytes) -> Entry:
+    @property
+    def held(self) -> Usage:
+        """Sum what counts against budgets: what was used, and what cut answers may have used uncounted."""
+        return self.usage + self._guessed
+
+    def open(self, asked: Asked, allowances: Iterable[Allowance]) -> Entry:
         """Record the call before it leaves; where the budget or the recording fails, the call must not be made."""
-        price = self._prices.get(model) or self._prices.get(routed)
-        self._check(price)
+        price = self.prices.get(asked.model) or self.prices.get(asked.routed)
+        check(
+            allowances, self.held, in_flight=self._in_flight, price_known=price is not None, uncounted=self._uncounted
+        )
+        fields = asked.fields
         number = self.number()
         params = msgspec.json.encode({key: raw for key, raw in sorted(fields.items()) if key not in PROMPT_FIELDS})
         self._record(
@@ -69,16 +84,16 @@ class Ledger:
             {
                 "attempt": self.attempt,
                 "call": number,
-                "provider": provider,
-                "model": model[:256],
+                "provider": asked.provider,
+                "model": asked.model[:256],
                 "params_sha256": hashlib.sha256(params).hexdigest(),
                 "tools_sha256": hashlib.sha256(fields.get("tools", b"")).hexdigest() if "tools" in fields else "",
             },
             "ok",
-            {"prompt": body},
+            {"prompt": asked.body},
         )
         self._in_flight += 1
-        return Entry(self, number, dialect.price(price) if price else None, len(body))
+        return Entry(self, number, asked.dialect.price(price) if price else None, len(asked.body))
 
     def close(self, number: int, price: Price | None, outcome: str, status: int, answer: Answer, since: float) -> None:
         """Record how the call ended and add it to the sum."""
@@ -107,16 +122,6 @@ class Ledger:
         given = max(0, size // BYTES_A_TOKEN - answer.tokens.given)
         out = max(0, len(answer.content) // BYTES_A_TOKEN - answer.tokens.out)
         self._guessed += Usage(0, given, out, cost(Tokens(fresh=given, out=out), price))
-
-    def _check(self, price: Price | None) -> None:
-        try:
-            check(
-                self._budget, self.usage + self._guessed,
-                in_flight=self._in_flight, price_known=price is not None, uncounted=self._uncounted,
-            )  # fmt: skip
-        except Denied as spent:
-            self.spent = self.spent or spent
-            raise
 
     def _record(self, kind: str, data: dict[str, Any], outcome: str, blobs: dict[str, bytes]) -> None:
         try:

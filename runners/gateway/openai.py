@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bot.settings import Price
-from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, decoded, undiscounted
+from runners.gateway.dialect import Answer, Fields, Kind, Meter, Pieces, Tokens, broke_off, decoded, undiscounted
 from runners.gateway.errors import Denied
 from runners.gateway.responses import ResponsesMeter
 from runners.gateway.sse import Event
@@ -92,6 +92,7 @@ class _ToolCall(msgspec.Struct):
 class _Said(msgspec.Struct):
     content: str | list[Any] | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None  # OpenRouter, Groq and newer vLLM call it so
     tool_calls: list[_ToolCall] | None = None
 
 
@@ -103,12 +104,16 @@ class _Choice(msgspec.Struct):
 
 
 class _Chunk(msgspec.Struct):
+    object: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: Any = None
 
 
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
+
+
+FAILED: Final = "error"  # as vLLM names an object, and OpenRouter the reason, where generating broke off
 
 
 class ChatMeter:
@@ -127,6 +132,8 @@ class ChatMeter:
     def body(self, raw: bytes) -> None:
         """Read a chunk or a whole completion: they differ only in `delta` and `message`."""
         read = decoded(_CHUNK, raw)
+        if read.object == FAILED or any(choice.finish_reason == FAILED for choice in read.choices or ()):
+            raise broke_off(raw)
         if read.usage:
             self._usage = read.usage
         for choice in read.choices or ():
@@ -145,7 +152,7 @@ class ChatMeter:
         return Answer(tokens, self._stop, bool(self._stop), self._pieces.json())
 
     def _say(self, said: _Said) -> None:
-        self._part(THOUGHT, {"type": "thinking"}, said.reasoning_content)
+        self._part(THOUGHT, {"type": "thinking"}, said.reasoning_content or said.reasoning)
         self._part(TEXT, {"type": "text"}, said.content)
         for at, call in enumerate(said.tool_calls or ()):
             function = call.function or _Function()

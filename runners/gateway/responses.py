@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from runners.gateway.dialect import Answer, Pieces, Tokens
+from runners.gateway.dialect import Answer, Pieces, Tokens, broke_off
 from runners.gateway.errors import Broken
 from runners.gateway.sse import Event
 
@@ -88,7 +88,7 @@ class ResponsesMeter:
             raise Broken(f"an event of the stream is not readable: {problem}") from problem
         index = self._items if read.output_index is None else read.output_index
         if read.type == "error":
-            raise Broken(f"the model's API broke off: {event.data[:300].decode('utf-8', 'replace')}")
+            raise broke_off(event.data)
         if read.type in DELTAS:
             self._said.add(index)
             self._pieces.add(index, read.delta)
@@ -129,7 +129,7 @@ class ResponsesMeter:
     def _end(self, response: _Response, status: str) -> None:
         self._usage = response.usage or self._usage
         if status == "failed" or response.error is not None:
-            raise Broken(f"the model's API broke off: {msgspec.json.encode(response.error).decode()[:300]}")
+            raise broke_off(msgspec.json.encode({"error": response.error}))
         if status in ("completed", "incomplete"):  # queued and in_progress are no end
             reason = response.incomplete_details.reason if response.incomplete_details else ""
             self._stop = reason or status

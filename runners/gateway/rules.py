@@ -11,12 +11,15 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from runners.gateway.dialect import Dialect, Fields, Kind
-from runners.gateway.errors import Denied
+from runners.gateway.errors import Denied, WrongModel
 
 BODY_MAX: Final = 32 << 20  # bytes; what the Messages API itself accepts
 ALIASES: Final = {
     alias: re.compile(rf"claude-(?:[0-9][0-9-]*-)?{alias}(?:-[0-9][0-9-]*)?") for alias in ("sonnet", "opus", "haiku")
 }
+
+ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
+OURS: Final = ("127.0.0.1", "localhost", "[::1]")  # as the agent sees us
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -42,6 +45,24 @@ def find(dialect: Dialect, path: str) -> Admitted | None:
     return None
 
 
+def outside_of(method: str, target: str) -> str:
+    """Name the host that a request wants through us as through a proxy; empty where it wants us."""
+    if method == "CONNECT":
+        host = target.rpartition(":")[0] or target
+    elif found := ABSOLUTE.match(target):
+        host = found[1].rpartition("@")[2]
+        host = re.sub(r":\d*$", "", host)
+    else:
+        return ""
+    host = re.sub(r"[^a-z0-9._:\[\]-]", "?", host.lower().rstrip("."))[:253] or "?"
+    return "" if host in OURS and method != "CONNECT" else host
+
+
+def inside_of(target: str) -> str:
+    """Strip scheme and host where a client takes us for a proxy on the way to ourselves."""
+    return ABSOLUTE.sub("", target, count=1) or "/"
+
+
 def admit(method: str, target: str, headers: Mapping[str, str], *, token: str, dialects: Iterable[Dialect]) -> Admitted:
     """Let a request line pass or raise Denied; the token is checked before anything is said about paths."""
     if not _knows(headers, token):
@@ -53,6 +74,8 @@ def admit(method: str, target: str, headers: Mapping[str, str], *, token: str, d
             continue
         if method != ("GET" if found.kind in (Kind.MODELS, Kind.LIST) else "POST"):
             raise Denied(405, "METHOD", f"{method[:16]} is not how {path} is asked")
+        if found.kind is Kind.MODELS:
+            return found  # what is not forwarded may be asked in any words
         if not dialect.queries.fullmatch(query):
             raise Denied(403, "PATH", f"the gateway does not forward the query of {path}")
         return msgspec.structs.replace(found, query=query)
@@ -84,7 +107,7 @@ def read(body: bytes) -> Fields:
 def model_of(fields: Fields, routed: str, in_path: str = "") -> str:
     """Give the model that a request asks for; Denied unless it is the routed one, in the path as in the body."""
     if in_path and not allows(routed, in_path):
-        raise Denied(403, "MODEL", f"this run may use the model {routed}, not {in_path[:100]}")
+        raise WrongModel(routed, in_path)
     if in_path and "model" not in fields:
         return in_path
     try:
@@ -92,7 +115,7 @@ def model_of(fields: Fields, routed: str, in_path: str = "") -> str:
     except msgspec.MsgspecError:
         raise Denied(400, "BODY", "the request names no model") from None
     if not allows(routed, asked):
-        raise Denied(403, "MODEL", f"this run may use the model {routed}, not {asked[:100]}")
+        raise WrongModel(routed, asked)
     return asked
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from runners.gateway.errors import Broken
 
 LINE_END: Final = re.compile(rb"\r\n|\n|\r(?=[^\n])")  # a CR at the very end may be half of a CRLF: wait
-EVENT_MAX: Final = 8 << 20  # bytes; what cannot be held cannot be counted
+EVENT_MAX: Final = 64 << 20  # bytes; some events repeat a whole answer, and what cannot be held cannot be counted
 
 
 class Event(NamedTuple):

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
+import msgspec
+
 from runners.gateway.errors import Broken
 from runners.gateway.sse import EVENT_MAX, Event, Events
 
@@ -118,7 +120,9 @@ def _event(head: bytes, payload: bytes) -> Event:
         raise Broken("the headers of a frame are garbled") from problem
     if named.get(":message-type") != "event":
         what = named.get(":exception-type") or named.get(":error-code") or "no type"
-        raise Broken(f"the model's API broke off: {what} {payload[:300].decode('utf-8', 'replace')}")
+        text = payload[:2000].decode("utf-8", "replace")
+        said = msgspec.json.encode({"__type": what, "raw": text})
+        raise Broken(f"the model's API broke off: {what} {text[:300]}", said)
     return Event(named.get(":event-type", ""), payload)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 
 import h11
 
@@ -13,6 +13,7 @@ from runners.gateway.errors import Denied
 HEAD_MAX: Final = 64 << 10  # bytes of request line and headers
 HEAD_SECONDS: Final = 60.0  # for a head to arrive, also between two requests
 BODY_SECONDS: Final = 60.0  # for a body to arrive
+SEND_SECONDS: Final = 120.0  # for a client to take what it asked for
 LINGER_MAX: Final = 64 << 20  # bytes read off after a refusal
 LINGER_SECONDS: Final = 2.0
 PIECE: Final = 64 << 10
@@ -70,11 +71,11 @@ class Connection:
         await self._send(h11.EndOfMessage())
 
     async def answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole JSON response."""
-        fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
-        await self.head(status, fields)
-        await self.send(body)
-        await self.end()
+        """Send a whole response in one piece; JSON where the headers do not say otherwise."""
+        fields = {"content-type": "application/json", **(headers or {}), "content-length": str(len(body))}
+        self.started = True
+        head = h11.Response(status_code=status, headers=list(fields.items()))
+        await self._send(head, h11.Data(data=body), h11.EndOfMessage())
 
     def again(self) -> bool:
         """Make ready for the next request; False where this connection has to end."""
@@ -82,6 +83,19 @@ class Connection:
             return False
         self._http.start_next_cycle()
         return True
+
+    async def unless_gone(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work while the client is there: a model that nobody listens to still costs."""
+        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self.gone())
+        try:
+            done, _ = await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if task not in done:
+                raise ConnectionResetError("the client hung up")
+            task.result()
+        finally:
+            task.cancel()
+            gone.cancel()
+            await asyncio.gather(task, gone, return_exceptions=True)
 
     async def gone(self) -> None:
         """Return when the client hangs up; what it sends meanwhile is kept for the next request."""
@@ -118,8 +132,16 @@ class Connection:
             self._http.receive_data(await self._reader.read(PIECE))
         return event  # type: ignore[return-value] # NEED_DATA is what the loop is for
 
-    async def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if data:
-            self._writer.write(data)
-            await self._writer.drain()
+    async def _send(self, *events: h11.Event) -> None:
+        data = b"".join(self._http.send(event) or b"" for event in events)
+        if not data:
+            return
+        self._writer.write(data)
+        transport = self._writer.transport
+        if not transport.get_write_buffer_size() and not transport.is_closing():
+            return  # it has gone out: nothing to wait for
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._writer.drain()
+        except TimeoutError:
+            raise ConnectionResetError(f"the client read nothing for {SEND_SECONDS:.0f} s") from None

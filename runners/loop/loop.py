@@ -12,13 +12,15 @@ import msgspec
 from runners.loop import answer
 from runners.loop.beneath import Beneath
 from runners.loop.calls import Done, Hands
-from runners.loop.errors import ToolFault
+from runners.loop.errors import ToolFault, ToolsRefused
 from runners.loop.memory import Memory
 from runners.loop.prompts import say
-from runners.loop.protocol import Model, Prompt, Reply, Stop, System, Turn
+from runners.loop.protocol import Measured, Model, Prompt, Reply, Stop, System, Turn
 from runners.loop.repetition import NUDGE_AT, STOP_AT, Idleness, Repetition
 from runners.loop.text_calls import Reading, as_calls, parameter_types, read
+from runners.loop.thinking import spoken
 from runners.loop.tools import TOOLS, Bench, Kind, offered
+from runners.loop.words import described, heard, in_words
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause, Door, Jail, Recorder, Request, Result
 
@@ -35,7 +37,7 @@ class Loop:
 
     def __init__(self, name: str, connect: Connect, kinds: tuple[Kind, ...] = TOOLS, context: int = 0) -> None:
         self.name = name
-        self._context = context  # tokens the model can read; 0 where only its server knows
+        self._context = context  # tokens the model can read; 0 where the model says it, or only its server knows
         self._connect = connect
         self._kinds = kinds
 
@@ -50,7 +52,8 @@ class Loop:
                         Bench(files, jail, limits), door, recorder,
                     )  # fmt: skip
                     async with self._connect(request, door, recorder) as model:
-                        return await Conversation(request, model, hands, jail.inside, self._context).run()
+                        context = model.context if isinstance(model, Measured) else self._context
+                        return await Conversation(request, model, hands, jail.inside, context).run()
         except TimeoutError as error:
             if not wall.expired():
                 raise
@@ -84,12 +87,12 @@ class Conversation:
         for left in reversed(range(self._request.limits.turns)):
             turn = await self._ask()
             self._memory.add(turn)
-            reading = Reading() if turn.calls or turn.stop is not Stop.END else read(turn.text, self._types)
+            reading = self._read(turn)
             if turn.calls:
                 self._hear(await self._hands.carry_out(turn.calls), left)
             elif reading.calls:
                 self._hear(await self._hands.carry_out(as_calls(reading, left)), left, in_words=True)
-            elif (fault := self._unreadable(reading)) is not None:
+            elif (fault := self._unreadable(reading, turn.stop)) is not None:
                 self._count_error(fault)
                 self._memory.add(Prompt(fault))
             elif (result := self._finish(turn)) is not None:
@@ -115,11 +118,22 @@ class Conversation:
                 if error.cause is not Cause.CONTEXT or not self._memory.shrink():
                     raise
                 self._repetition.forget()
+            except ToolsRefused as refused:
+                self._go_on_in_words(refused)
+
+    def _go_on_in_words(self, refused: ToolsRefused) -> None:
+        if not self._tools:
+            raise ProviderError(
+                Cause.ANSWER, "the endpoint refuses tools, and says so where none were offered", why=str(refused)[:500],
+                fix="Choose another model for this phase.",
+            ) from refused  # fmt: skip
+        self._memory.instruct(described(self._tools))
+        self._tools = []
 
     async def _complete(self) -> Turn:
         idle = self._request.limits.idle_seconds
         now = asyncio.get_running_loop().time
-        messages = self._memory.messages
+        messages = self._memory.messages if self._tools else in_words(self._memory.messages)
         try:
             async with asyncio.timeout(idle) as clock:
                 turn = await self._model.complete(messages, self._tools, lambda: clock.reschedule(now() + idle))
@@ -137,11 +151,16 @@ class Conversation:
             )  # fmt: skip
         return turn
 
-    def _unreadable(self, reading: Reading) -> str | None:
+    def _read(self, turn: Turn) -> Reading:
+        """Look for calls in the text; half an answer holds none."""
+        done = turn.stop in (Stop.END, Stop.GARBLED)
+        return read(turn.text, self._types) if done and not turn.calls else Reading()
+
+    def _unreadable(self, reading: Reading, stop: Stop) -> str | None:
         """Say what is wrong with calls written as text of which none could be carried out."""
-        if reading.broken:
+        if reading.broken or (stop is Stop.GARBLED and not reading.unknown):
             return say("unclear")
-        if not reading.unknown or self._strangers >= STRANGERS:
+        if not reading.unknown or (self._strangers >= STRANGERS and stop is not Stop.GARBLED):
             return None
         self._strangers += 1
         return say("unknown", name=reading.unknown[0][:64], tools=", ".join(self._hands.kinds))
@@ -159,8 +178,7 @@ class Conversation:
         if in_words:
             # A server that made no native calls of these may not take native replies; and one message, because some
             # templates insist on user and assistant in turn.
-            text = "\n\n".join(say("result", name=reply.name, text=reply.text) for reply in replies)
-            self._memory.add(Prompt(text), output=True)
+            self._memory.add(heard(replies), output=True)
         else:
             for reply in replies:
                 self._memory.add(reply, output=True)
@@ -191,7 +209,8 @@ class Conversation:
         return Reply(one.reply.call_id, one.reply.name, text)
 
     def _finish(self, turn: Turn) -> Result | None:
-        if turn.stop is Stop.LENGTH or not turn.text.strip():
+        text = spoken(turn.text)
+        if turn.stop is Stop.LENGTH or not text.strip():
             said = say("cut" if turn.stop is Stop.LENGTH else "empty")
             self._count_error(said)
             self._memory.add(Prompt(said))
@@ -200,12 +219,12 @@ class Conversation:
         found: dict[str, Any] | None = None
         if schema is not None:
             try:
-                found = answer.parse(turn.text, schema)
+                found = answer.parse(text, schema)
             except ToolFault as fault:
                 self._refuse(fault)
                 return None
         usage = self._hands.door.usage - self._before
-        return Result(text=turn.text, answer=found, usage=usage, model=turn.model or self._request.model)
+        return Result(text=text, answer=found, usage=usage, model=turn.model or self._request.model)
 
     def _refuse(self, fault: ToolFault) -> None:
         self._answers += 1

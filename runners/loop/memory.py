@@ -9,7 +9,7 @@ import msgspec
 
 from runners.loop.excerpt import bounded
 from runners.loop.prompts import say
-from runners.loop.protocol import Message, Prompt, Reply, Turn
+from runners.loop.protocol import Message, Prompt, Reply, System, Turn
 
 BYTES_PER_TOKEN: Final = 3  # of code and English; a low guess, so that what seems to fit does fit
 FOR_INPUT: Final = 0.75  # of the context; the rest is for the answer and for what the tools' schemas take
@@ -23,15 +23,30 @@ class Memory:
     def __init__(self, first: Sequence[Message], context: int = 0) -> None:
         self.messages: list[Message] = list(first)
         self._outputs: list[int] = []  # places of tool outputs that are still whole
+        self._turn: int | None = None  # place of the newest turn
         self._room = int(context * FOR_INPUT * BYTES_PER_TOKEN)
         self._size = sum(map(_size, self.messages))
 
     def add(self, message: Message, *, output: bool = False) -> None:
-        """Take in what was said; only outputs of tools may be dropped later."""
+        """Take in what was said; only outputs of tools may be dropped later.
+
+        Of what a model thought only the latest is kept: that is the work it is in the middle of.
+        """
+        if isinstance(message, Turn):
+            self._forget_thoughts()
+            self._turn = len(self.messages)
         if output:
             self._outputs.append(len(self.messages))
         self.messages.append(message)
         self._size += _size(message)
+
+    def instruct(self, more: str) -> None:
+        """Add to the standing instructions."""
+        first = self.messages[0]
+        if not isinstance(first, System):
+            raise TypeError("a conversation begins with its standing instructions")
+        self.messages[0] = System(first.text + more)
+        self._size += len(more.encode())
 
     def fits(self) -> bool:
         """Tell whether the conversation is inside its room."""
@@ -45,6 +60,12 @@ class Memory:
         """Make do with half after the model's server said that it was too much; tell whether anything was dropped."""
         self._room = self._size // 2
         return self._drop(self._room)
+
+    def _forget_thoughts(self) -> None:
+        before = self.messages[self._turn] if self._turn is not None else None
+        if self._turn is not None and isinstance(before, Turn) and before.thought:
+            self._size -= len(before.thought.encode(errors="replace"))
+            self.messages[self._turn] = msgspec.structs.replace(before, thought="")
 
     def _drop(self, target: int) -> bool:
         dropped = False
@@ -78,5 +99,6 @@ class Memory:
 def _size(message: Message) -> int:
     size = len(message.text.encode(errors="replace"))
     if isinstance(message, Turn):
+        size += len(message.thought.encode(errors="replace"))
         size += sum(len(call.name) + len(call.arguments.encode(errors="replace")) for call in message.calls)
     return size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Stop(StrEnum):
     END = "stop"
     LENGTH = "length"  # cut by the token limit
     FILTER = "content_filter"
+    GARBLED = "garbled"  # the server could not make calls of what the model wrote, which is then the text
 
 
 class System(msgspec.Struct, frozen=True, tag="system"):
@@ -52,6 +53,7 @@ class Turn(msgspec.Struct, frozen=True, tag="assistant"):
     calls: tuple[Call, ...] = ()
     stop: Stop = Stop.END
     model: str = ""  # as the endpoint names it
+    thought: str = ""  # what the model thought apart from the text; some want it back while they work
 
 
 class Reply(msgspec.Struct, frozen=True, tag="tool"):
@@ -69,4 +71,16 @@ class Model(Protocol):
     """A chat model for the length of one run."""
 
     async def complete(self, messages: Sequence[Message], tools: Sequence[Tool], alive: Callable[[], None]) -> Turn:
-        """Answer a conversation; call `alive` at every sign of life, raise ProviderError where no answer comes."""
+        """Answer a conversation; call `alive` at every sign of life, raise ProviderError where no answer comes.
+
+        Raises ToolsRefused where the server takes no tools; the loop then asks again without any.
+        """
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A model that knows how much it can read, so that nobody has to say it in the settings."""
+
+    @property
+    def context(self) -> int:
+        """Tokens of question and answer together."""

@@ -16,12 +16,12 @@ from typing import Any, Final
 import msgspec
 
 from runners.loop.protocol import Call, Tool
+from runners.loop.text_shapes import called, is_shallow, names_in
 from runners.loop.text_tags import pairs_at, tagged_at
-from runners.loop.text_values import Unclear, calls, json_at, value_at, whole
+from runners.loop.text_values import Unclear, calls, json_at, value_at
 
+MAX_PYTHONS: Final = 3  # pieces of one text that are parsed as Python, which is slow
 MAX_FAULTS: Final = 20  # places of one text that look like a value and are none; each may cost a look at all of it
-MAX_DEPTH: Final = 60  # of arguments
-HEAD: Final = 400  # characters in which a broken value must name a tool to count as a broken call
 
 _NAME: Final = r"(?P<{}>[A-Za-z_][\w.:-]{{0,127}}+)"
 _THOUGHT: Final = r"</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|<\|END_THINKING\|>"
@@ -51,13 +51,11 @@ _THINKING_ENDS: Final = re.compile(_THOUGHT)
 _BLOCK_ENDS: Final = re.compile(rf"\n```|{_THOUGHT}")
 _PARAGRAPH_ENDS: Final = re.compile(rf"\n\n|{_THOUGHT}")
 _OPEN_FENCES: Final = frozenset({"", "json", "xml", "text", "tool_call", "tool_calls", "tool_code", "tool", "function"})
+_CODE_FENCE: Final = "tool_code"  # Gemma's: Python calls, at times inside print()
+_CODE: Final = re.compile(r"\s*+(?:print\(\s*+)?(?:default_api\.)?([A-Za-z_]\w{0,127})\(")
 _OPENINGS: Final = ("<|python_tag|>", "<|tool_call_start|>", "<tool_call>")
 _CLOSINGS: Final = ("<|tool_call_end|>", "</tool_call>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>")
 _BARE_CALL: Final = re.compile(r"\s*+(?:<\|?\w{1,20}\|?>\s*+)?\[?\s*+[A-Za-z_]\w{0,127}\(")
-_NAMES: Final = ("name", "tool_name", "tool", "function")
-_ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
-_WRAPPERS: Final = ("function", "function_call", "tool_call", "tool_calls")
-_CALLED: Final = re.compile(rf"[\"'](?:{'|'.join(_NAMES)})[\"']\s{{0,9}}:\s{{0,9}}[\"']([^\"']{{1,128}})[\"']")
 
 Tools = Mapping[str, Mapping[str, str]]
 
@@ -171,10 +169,33 @@ class _Reader:
         if self._fenced:
             self._fenced = False
             return mark.start() + len("```")
+        if mark["language"].lower() == _CODE_FENCE and (end := self._code(mark.end())) is not None:
+            return end
         if mark["language"].lower() in _OPEN_FENCES:
             self._fenced = True
             return mark.end()
         return self._skip(mark.end(), _BLOCK_ENDS)
+
+    def _code(self, at: int) -> int | None:
+        """Read a block of Python calls and tell where it ends, None where it does not begin like one."""
+        block_end = _BLOCK_ENDS.search(self._text, at)
+        end = block_end.start() if block_end else len(self._text)
+        head = _CODE.match(self._text, at, end)
+        if head is None:
+            return None
+        self._pythons += 1
+        if self._pythons > MAX_PYTHONS:
+            return end
+        try:
+            found = calls(self._text[at:end], wrapped=True)
+        except Unclear:
+            if self._offered(head[1]) is not None:
+                raise
+            return end
+        for name, given, named in found:
+            offered = self._offered(name)
+            self._found(name, named if offered is None else self._placed(offered, given, named))
+        return end + len("\n```") if block_end and block_end[0].startswith("\n") else end
 
     def _skip(self, at: int, to: re.Pattern[str]) -> int | None:
         """Pass over what is no call, but over no end of thinking."""
@@ -194,15 +215,14 @@ class _Reader:
                     return self._skip(start, _BLOCK_ENDS)
                 return self._skip(start, _PARAGRAPH_ENDS)
             value, end = value_at(self._text, start)
-            if not _called(value):
+            if not called(value):
                 raise
-        for name, arguments in _called(value):
+        for name, arguments in called(value):
             self._found(name, arguments)
         return end
 
     def _names_a_tool(self, start: int) -> bool:
-        named = _CALLED.findall(self._text, start, start + HEAD)
-        return any(self._offered(name) is not None for name in named)
+        return any(self._offered(name) is not None for name in names_in(self._text, start))
 
     def _call(self, mark: re.Match[str]) -> int:
         name = mark["name"] or mark["tag"] or mark["pair"]
@@ -230,7 +250,7 @@ class _Reader:
 
     def _found(self, name: str, arguments: dict[str, Any]) -> None:
         offered = self._offered(name)
-        if not _is_shallow(arguments):
+        if not is_shallow(arguments):
             raise Unclear("arguments nested too deeply")
         if offered is None:
             self._unknown.append(name)
@@ -246,7 +266,7 @@ class _Reader:
     def _python(self, at: int) -> int | None:
         """Read all that is left as Python calls where it is nothing else: Python is what answers hold, too."""
         self._pythons += 1
-        if self._pythons > 3 or not _BARE_CALL.match(self._text, at):
+        if self._pythons > MAX_PYTHONS or not _BARE_CALL.match(self._text, at):
             return at
         piece = self._text[at:].strip()
         for opening, closing in zip_longest(_OPENINGS, _CLOSINGS, fillvalue=""):
@@ -269,40 +289,3 @@ class _Reader:
         if given and (len(given) > 1 or len(parameters) != 1 or named):
             raise Unclear("arguments without names")
         return dict(zip(parameters, given, strict=False)) | named
-
-
-def _called(value: object, depth: int = 0) -> list[tuple[str, dict[str, Any]]]:
-    """Tell which calls a value is; what is no call in every part is none."""
-    if depth > 3:
-        return []
-    if isinstance(value, list):
-        each = [_called(item, depth + 1) for item in value]
-        return [call for found in each for call in found] if all(each) else []
-    if not isinstance(value, dict):
-        return []
-    inner = [value[key] for key in _WRAPPERS if isinstance(value.get(key), dict | list)]
-    if len(inner) == 1:
-        return _called(inner[0], depth + 1)
-    names = [value[key] for key in _NAMES if isinstance(value.get(key), str)]
-    given = [value[key] for key in _ARGUMENTS if key in value]
-    if len(names) != 1 or len(given) != 1:
-        return []
-    arguments = _object(given[0])
-    return [(names[0], arguments)] if arguments is not None else []
-
-
-def _is_shallow(value: object, depth: int = 0) -> bool:
-    """Tell whether arguments can be written as JSON again: reading is less bound by the stack than writing."""
-    if depth > MAX_DEPTH:
-        return False
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return all(_is_shallow(item, depth + 1) for item in inner)
-
-
-def _object(given: object) -> dict[str, Any] | None:
-    if isinstance(given, str):
-        try:
-            given = whole(given)
-        except Unclear:
-            return None
-    return given if isinstance(given, dict) else None

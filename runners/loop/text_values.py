@@ -77,8 +77,11 @@ def literal(piece: str) -> object:
     return _plain(_parsed(piece, "eval").body)
 
 
-def calls(piece: str) -> list[tuple[str, list[object], dict[str, Any]]]:
-    """Read a text that is Python calls and nothing else: name, positional and named arguments of each."""
+def calls(piece: str, *, wrapped: bool = False) -> list[tuple[str, list[object], dict[str, Any]]]:
+    """Read a text that is Python calls and nothing else: name, positional and named arguments of each.
+
+    `wrapped` reads `print(default_api.name(...))` as `name(...)`: so Gemma and Gemini write them into code blocks.
+    """
     text = piece.strip()
     # Lines of calls, and lists of calls, are read as what they have in common.
     nodes: list[ast.expr] = []
@@ -87,7 +90,17 @@ def calls(piece: str) -> list[tuple[str, list[object], dict[str, Any]]]:
             raise Unclear("more than calls")
         value = statement.value
         nodes += value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
-    return [_call(node) for node in nodes]
+    return [_call(_unwrapped(node) if wrapped else node) for node in nodes]
+
+
+def _unwrapped(node: ast.expr) -> ast.expr:
+    match node:
+        case ast.Call(ast.Name("print"), [ast.Call() as inner], []):
+            return _unwrapped(inner)
+        case ast.Call(ast.Attribute(ast.Name("default_api"), name), args, keywords):
+            return ast.Call(ast.Name(name), args, keywords)
+        case _:
+            return node
 
 
 def _call(node: ast.expr) -> tuple[str, list[object], dict[str, Any]]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from runners.loop.protocol import Message, Tool, Turn
-from runners.providers.chat_errors import Cut, cut, explain
+from runners.loop.errors import ToolsRefused
+from runners.loop.protocol import Message, Stop, Tool, Turn
+from runners.providers.chat_errors import Cut, cut, explain, failed_call, refuses_tools
 from runners.providers.chat_wire import Assembly, wire_messages, wire_tools
 from runners.providers.protocol import Door, Recorder, Request
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-RETRIES: Final = 2  # of a refused or unreachable call, by the SDK, which honours Retry-After
-CUT_RETRIES: Final = 2  # of a call whose stream broke off; the SDK leaves those to us
+CUT_RETRIES: Final = 2  # of a call whose stream broke off; all else is tried again by the gateway
+BASE: Final = "/v1"
 CONNECT_SECONDS: Final = 10.0
 
 
@@ -32,6 +33,13 @@ def preload() -> None:
 @asynccontextmanager
 async def connect(request: Request, door: Door, _recorder: Recorder) -> AsyncIterator[ChatModel]:
     """Open the model of one run; the gateway holds the key, counts and records, so nothing is recorded here."""
+    async with opened(request.model, door, BASE, {}) as model:
+        yield model
+
+
+@asynccontextmanager
+async def opened(model: str, door: Door, base: str, query: Mapping[str, str]) -> AsyncIterator[ChatModel]:
+    """Open a model whose chat completions lie under the path `base` of the gateway."""
     import httpx2  # noqa: PLC0415  the SDK is 0.7 s of CPU, paid by runs that need it
     from openai import AsyncOpenAI  # noqa: PLC0415
 
@@ -42,10 +50,11 @@ async def connect(request: Request, door: Door, _recorder: Recorder) -> AsyncIte
     async with (
         httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False) as http,
         AsyncOpenAI(
-            base_url="http://gateway/v1", api_key=door.token, http_client=http, max_retries=RETRIES, timeout=timeout
+            base_url=f"http://gateway{base}", api_key=door.token, http_client=http, max_retries=0,
+            timeout=timeout, default_query=dict(query),
         ) as client,
-    ):
-        yield ChatModel(client, request.model)
+    ):  # fmt: skip
+        yield ChatModel(client, model)
 
 
 class ChatModel:
@@ -57,7 +66,10 @@ class ChatModel:
         self._pause = pause
 
     async def complete(self, messages: Sequence[Message], tools: Sequence[Tool], alive: Callable[[], None]) -> Turn:
-        """Ask for one turn; a stream that breaks off is asked for again, an answer in pieces is never taken."""
+        """Ask for one turn; a stream that breaks off is asked for again, an answer in pieces is never taken.
+
+        A call that the server could not make of what the model wrote comes back as text, for the loop to read.
+        """
         body = {"model": self._model, "messages": wire_messages(messages), "stream": True}
         if tools:
             body["tools"] = wire_tools(tools)
@@ -78,6 +90,10 @@ class ChatModel:
         try:
             stream = await self._client.chat.completions.create(**body)
         except openai.OpenAIError as error:
+            if (written := failed_call(error)) is not None:
+                return Turn(written, stop=Stop.GARBLED)
+            if "tools" in body and refuses_tools(error):
+                raise ToolsRefused(str(error)[:500]) from error
             raise explain(error, self._model) from error
         async with stream:
             try:
@@ -85,6 +101,8 @@ class ChatModel:
                     alive()
                     assembly.add(chunk)
             except (openai.APIError, ValueError) as error:  # ValueError: a chunk that is no JSON
+                if (written := failed_call(error)) is not None:
+                    return Turn(written, stop=Stop.GARBLED)
                 raise Cut(f"{type(error).__name__}: {error}"[:500]) from error
         if not assembly.ended:
             raise Cut("the stream ended without a finish reason")

@@ -17,6 +17,15 @@ _CONTEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _QUOTA: Final = re.compile(r"insufficient_quota|billing|credit|quota", re.IGNORECASE)
+# "does not support tools" (Ollama), "no endpoints found that support tool use" (OpenRouter), '"auto" tool choice
+# requires --enable-auto-tool-choice' (vLLM), "tools param requires --jinja" (llama.cpp), "`tool calling` is not
+# supported with this model" (Groq), "Unsupported parameter: 'tools'" (OpenAI).
+_TOOLS: Final = re.compile(
+    r"(does|do|is|are)(n't| not) support(ed)?.{0,40}\b(tool|function)s?\b|no endpoints found that support tool"
+    r"|requires --enable-auto-tool-choice|tools? param requires|unsupported parameter.{0,10}\btools\b"
+    r"|\b(tool|function)s?([ _-]?(calling|calls?|use|choice))?['\"`]?.{0,20} not (be )?(supported|available)",
+    re.IGNORECASE,
+)
 _FILTER: Final = re.compile(r"content_filter|content_policy|content management policy", re.IGNORECASE)
 
 FIXES: Final = {
@@ -56,6 +65,23 @@ def cut(broken: Cut) -> ProviderError:
     return ProviderError(
         Cause.CRASH, "the model's answer broke off every time", why=str(broken), fix=FIXES[Cause.CRASH]
     )
+
+
+def refuses_tools(error: Exception) -> bool:
+    """Tell whether a server takes no tools for this model, or none as it was started."""
+    import openai  # noqa: PLC0415
+
+    return isinstance(error, openai.APIStatusError) and _TOOLS.search(f"{error.code} {error.message}") is not None
+
+
+def failed_call(error: Exception) -> str | None:
+    """Give what the model wrote where the server could make no call of it (Groq), None for other errors."""
+    import openai  # noqa: PLC0415
+
+    body = error.body if isinstance(error, openai.APIError) else None
+    if not isinstance(body, dict) or body.get("code") != "tool_use_failed":
+        return None
+    return str(body.get("failed_generation") or "")
 
 
 def explain(error: OpenAIError, model: str) -> ProviderError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from runners.loop.protocol import Call, Message, Prompt, Reply, Stop, System, Tool, Turn
-from runners.providers.chat_errors import FIXES
+from runners.providers.chat_errors import FIXES, Cut
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Cause
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
 
 _STOPS: Final = {"length": Stop.LENGTH, "content_filter": Stop.FILTER}
+_FAILED: Final = "error"  # as OpenRouter ends a stream whose vendor broke off
 
 
 def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -79,14 +80,19 @@ class Assembly:
 
     @property
     def ended(self) -> bool:
-        """Tell whether the model said that it had finished; without it the stream was cut."""
+        """Tell whether the model said that it had finished; without it the stream was cut, [DONE] or not.
+
+        Proxies end their streams with [DONE] also where the server behind them went away.
+        """
         return bool(self._finish)
 
     def add(self, chunk: ChatCompletionChunk) -> None:
-        """Take in one chunk; servers differ in which fields they leave out."""
+        """Take in one chunk; servers differ in which fields they leave out. Raises Cut where one says it broke off."""
         self._model = chunk.model or self._model
         for choice in chunk.choices or ():
             self._finish = choice.finish_reason or self._finish
+            if self._finish == _FAILED:
+                raise Cut("the stream ended with an error")
             delta: Any = choice.delta  # the SDK's types promise what not every server sends
             if delta is None:
                 continue

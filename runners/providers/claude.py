@@ -1,4 +1,4 @@
-"""Claude through the Claude Agent SDK and its own binary, inside the jail, behind the gateway."""
+"""Claude through the Claude Agent SDK and its own binary, inside the jail, behind the gateway; Bedrock's as well."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from runners.providers.protocol import Access, Cause, Door, Jail, Limits, Record
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeSDKClient, Message, ResultMessage
 
+BEDROCK: Final = "bedrock"
 INSIDE: Final = "/opt/rt/claude"
 HOME: Final = "/home/agent"
 MESSAGE_MAX: Final = (
@@ -77,11 +78,13 @@ async def _allow(_name: str, _input: dict[str, Any], _context: Any) -> Any:
 
 
 class ClaudeProvider:
-    """Drives the Claude runtime; `retries` are the runtime's own, after an overloaded or broken API."""
+    """Drives the Claude runtime; `name` is "claude", or "bedrock" where the model is asked at Amazon Bedrock.
 
-    name = "claude"
+    `retries` are the runtime's own, after a stream that broke off: all else is tried again by the gateway.
+    """
 
-    def __init__(self, *, binary: Path | None = None, retries: int = 3) -> None:
+    def __init__(self, name: str = "claude", *, binary: Path | None = None, retries: int = 2) -> None:
+        self.name = name
         self._binary = binary
         self._retries = retries
 
@@ -90,7 +93,7 @@ class ClaudeProvider:
         _check_arguments(request)
         wrapper = jail.wrapper(
             [INSIDE],
-            env=environment(request.limits, jail.gateway_url, door.token, self._retries),
+            env=environment(request.limits, self._retries) | self._way(request.model, jail.gateway_url, door.token),
             binds=[(self._binary or bundled(), INSIDE)],
             writable=request.access is Access.WRITE,
         )
@@ -99,6 +102,19 @@ class ClaudeProvider:
             session = Session(request, leash, door, recorder, self._retries)
             result = await session.run()
         return msgspec.structs.replace(result, usage=door.usage - before)
+
+
+    def _way(self, model: str, gateway_url: str, token: str) -> dict[str, str]:
+        """Say where the model is asked, in the words of either API."""
+        if self.name != BEDROCK:
+            return {"ANTHROPIC_BASE_URL": gateway_url, "ANTHROPIC_API_KEY": token}
+        return {
+            "CLAUDE_CODE_USE_BEDROCK": "1",
+            "ANTHROPIC_BEDROCK_BASE_URL": gateway_url,
+            "AWS_BEARER_TOKEN_BEDROCK": token,
+            "AWS_REGION": "us-east-1",  # it wants one; the real one is the gateway's business
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,  # for what it would ask a small model
+        }
 
 
 class Session:
@@ -194,11 +210,9 @@ class Session:
         return "\n".join(list(self._stderr)[-3:])[-WHY_MAX:]
 
 
-def environment(limits: Limits, gateway_url: str, token: str, retries: int) -> dict[str, str]:
-    """Say what the runtime finds: the door, a home that ends with the jail, and nothing that calls out."""
+def environment(limits: Limits, retries: int) -> dict[str, str]:
+    """Say what the runtime finds: a home that ends with the jail, and nothing that calls out."""
     return {
-        "ANTHROPIC_BASE_URL": gateway_url,
-        "ANTHROPIC_API_KEY": token,
         "HOME": HOME,
         "CLAUDE_CONFIG_DIR": f"{HOME}/.claude",
         "CLAUDE_CODE_TMPDIR": "/tmp",  # noqa: S108 - the jail's own

@@ -7,13 +7,13 @@ script in between that notes its own process id before it becomes the jail's wra
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import shutil
-import signal
 import tempfile
 from pathlib import Path
 from typing import Self
+
+from runners.providers import tree
 
 
 class Leash:
@@ -41,31 +41,10 @@ class Leash:
             pid = int(self._note.read_text())
         except (OSError, ValueError):
             return  # not started
-        if (found := _stat(pid)) and found[1] == os.getpid():
-            self._inner = _children(pid)
-            os.kill(pid, signal.SIGKILL)
+        self._inner = tree.kill(pid) or self._inner
 
     async def gone(self) -> None:
         """Wait until the first process of the jail has ended, which it does after all others; a second at most."""
-        for _ in range(200):
-            if all((found := _stat(pid)) is None or found[0] == "Z" for pid in self._inner):
-                break
-            await asyncio.sleep(0.005)
+        await tree.gone(self._inner)
         for _ in range(5):
             await asyncio.sleep(0)  # the loop reads the end of the pipes, and closes them
-
-
-def _stat(pid: int) -> tuple[str, int] | None:
-    """Read state and parent of a process, None where it is gone."""
-    try:
-        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return None
-    return state, int(parent)
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []

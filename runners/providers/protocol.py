@@ -162,6 +162,10 @@ class Door(Protocol):
     def failure(self) -> GatewrightError | None:
         """Say why no further call can succeed in this run (a ProviderError), None as long as one may."""
 
+    @property
+    def last_error(self) -> GatewrightError | None:
+        """Say what the API made of the last call where that was an error, also one that a runtime can get over."""
+
     async def failed(self) -> GatewrightError:
         """Wait until there is a `failure`, and give it."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -12,67 +10,41 @@ from pathlib import Path
 from typing import Final
 
 from bot.model.errors import GatewrightError, UsageError
+from bot.model.routing import LABELS, RECORDED, Route, explain
+from bot.residency import route_of
 from bot.settings import ProviderTable, Settings
-from runners.providers.protocol import Provider, Upstream
-from bot.model.routing import LABELS, RECORDED, Route, explain, resolve
+from runners.providers import installed
+from runners.providers.protocol import Provider
+from runners.providers.runtime import Runtime
+from runners.providers.upstreams import table_of, upstream
 
 _RECORDING: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
-_VENDORS: Final = {"claude": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
-_PACKAGES: Final = {"claude_agent_sdk": "claude", "openai": "openai"}  # what is imported -> the extra that brings it
 _CHAT: Final = "runners.providers.chat"
-_PRELOADS: Final = {"claude": "runners.providers.claude", "openai": _CHAT, "endpoint": _CHAT}
-_ENVIRONMENT: Final = {
-    "claude": "GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY",
-    "openai": "GATEWRIGHT_PROVIDERS__OPENAI__API_KEY",
-}
+_CLAUDE: Final = "runners.providers.claude"
+_PRELOADS: Final = {
+    "claude": _CLAUDE, "bedrock": _CLAUDE, "openai": _CHAT, "azure": _CHAT, "endpoint": _CHAT,
+    "ollama": "runners.providers.ollama",
+}  # fmt: skip
 
 
 def create(route: Route, settings: Settings) -> Provider:
-    """Make the provider of a route; raises GatewrightError where this version or these settings have none."""
-    make = _MAKERS.get(route.provider)
-    if make is None:
-        raise GatewrightError(
-            "GW-MODEL-PROVIDER-MISSING", f"{LABELS[route.provider]} is not available in this version",
-            why=f"the model string resolves to the provider `{route.provider}`",
-            fix="Use sonnet, opus, haiku or claude-*, openai:<model>, or <registered endpoint>:<model>.",
-        )  # fmt: skip
+    """Make the provider of a route; raises UsageError where the settings have none."""
     if not _table(route, settings).enabled:
         raise UsageError(
             "GW-MODEL-PROVIDER-DISABLED", f"{_name(route)} is switched off",
             why=f"{_section(route)}.enabled is false", fix="Choose another model, or switch it on.",
         )  # fmt: skip
-    return make(route, settings)
-
-
-def upstream(route: Route, settings: Settings) -> Upstream:
-    """Say where the gateway sends a route's calls, and with which key; raises UsageError where something is unset."""
-    table = _table(route, settings)
-    dialect = "anthropic" if route.provider == "claude" else "openai"
-    if route.endpoint:
-        if not table.base_url:
-            raise UsageError(
-                "GW-MODEL-ENDPOINT-URL", f"the endpoint {route.endpoint} has no base_url",
-                fix=f"Set {_section(route)}.base_url, for instance http://127.0.0.1:8000/v1.",
-            )  # fmt: skip
-    elif route.provider not in _VENDORS:
-        raise UsageError("GW-MODEL-NO-UPSTREAM", f"{LABELS[route.provider]} has nothing behind the gateway")
-    elif not (table.api_key or table.auth_token):
-        raise UsageError(
-            "GW-MODEL-KEY-MISSING", f"there is no key for {LABELS[route.provider]}",
-            fix=f"Set {_section(route)}.api_key, or {_ENVIRONMENT[route.provider]} or its ..._FILE form.",
-        )  # fmt: skip
-    base_url = table.base_url or _VENDORS[route.provider]
-    return Upstream(dialect, base_url, table.api_key, table.auth_token, route.endpoint or route.provider)
+    return _MAKERS[route.provider](route, settings)
 
 
 def explanation(model: str, settings: Settings, *, check: bool = False) -> str:
     """Say in one line where a model string goes; `check` raises where it could not run here; no network."""
-    route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
+    route = route_of(model, settings)
     if check:
         create(route, settings)
         if route.provider != RECORDED:
             upstream(route, settings)
-            _installed(route)
+            installed.look(route.provider, settings)
     return explain(route)
 
 
@@ -80,39 +52,81 @@ def preload(models: Iterable[str], settings: Settings) -> None:
     """Import what models need, for processes that are forked later; what fails here is for the attempt to report."""
     for model in models:
         with suppress(GatewrightError, ImportError):
-            route = resolve(model, settings.endpoints, os.environ.get("OPENCODE_DEFAULT_MODEL", ""))
+            route = route_of(model, settings)
             create(route, settings)
             if route.provider in _PRELOADS:
                 importlib.import_module(_PRELOADS[route.provider]).preload()
 
 
-def _installed(route: Route) -> None:
-    package = "claude_agent_sdk" if route.provider == "claude" else "openai"
-    if importlib.util.find_spec(package) is None:
-        raise GatewrightError(
-            "GW-MODEL-RUNTIME-MISSING", f"{LABELS[route.provider]} needs the package {package}, which is not installed",
-            fix=f"Install the extra: pip install 'gatewright[{_PACKAGES[package]}]'.",
-        )  # fmt: skip
-
-
-def _claude(_route: Route, _settings: Settings) -> Provider:
+def _claude(route: Route, _settings: Settings) -> Provider:
     from runners.providers.claude import ClaudeProvider  # noqa: PLC0415
 
-    return ClaudeProvider()
+    return ClaudeProvider(route.provider)
+
+
+def _codex(_route: Route, settings: Settings) -> Provider:
+    from runners.providers.codex import Codex  # noqa: PLC0415
+
+    return _command(Codex(binary=_own(settings, "codex").binary))
+
+
+def _gemini(_route: Route, settings: Settings) -> Provider:
+    from runners.providers.gemini import Gemini  # noqa: PLC0415
+
+    return _command(Gemini(binary=_own(settings, "gemini").binary, tools_dir=settings.worker.tools_dir))
+
+
+def _copilot(_route: Route, settings: Settings) -> Provider:
+    from runners.providers.copilot import Copilot  # noqa: PLC0415
+
+    table = _own(settings, "copilot")
+    work = settings.worker.work_dir
+    cache = Path(work) / "runtimes" if work else None
+    return _command(
+        Copilot(tools_dir=settings.worker.tools_dir, binary=table.binary, cache=cache, context=table.context)
+    )
+
+
+def _opencode(route: Route, settings: Settings) -> Provider:
+    from runners.providers.opencode import OpenCode  # noqa: PLC0415
+
+    binary, context = _own(settings, "opencode").binary, table_of(route, settings).context
+    return _command(OpenCode(tools_dir=settings.worker.tools_dir, binary=binary, context=context))
+
+
+def _command(runtime: Runtime) -> Provider:
+    from runners.providers.command import CommandProvider  # noqa: PLC0415
+
+    return CommandProvider(runtime)
 
 
 def _chat(route: Route, settings: Settings) -> Provider:
     from runners.loop.loop import Loop  # noqa: PLC0415
     from runners.providers.chat import connect  # noqa: PLC0415
 
-    return Loop(route.endpoint or route.provider, connect, context=_table(route, settings).context)
+    return Loop(route.endpoint or route.provider, connect, context=table_of(route, settings).context)
+
+
+def _azure(_route: Route, settings: Settings) -> Provider:
+    from runners.loop.loop import Loop  # noqa: PLC0415
+    from runners.providers.chat_azure import connector  # noqa: PLC0415
+
+    table = _own(settings, "azure")
+    return Loop("azure", connector(table), context=table.context)
+
+
+def _ollama(_route: Route, settings: Settings) -> Provider:
+    from runners.loop.loop import Loop  # noqa: PLC0415
+    from runners.providers.ollama import connector  # noqa: PLC0415
+
+    return Loop("ollama", connector(_own(settings, "ollama")))
 
 
 def _scripted(route: Route, settings: Settings) -> Provider:
     from runners.loop.loop import Loop  # noqa: PLC0415
     from runners.providers.scripted import connector, load  # noqa: PLC0415
 
-    folder = _table(route, settings).base_url
+    folder = _own(settings, RECORDED).base_url
     if not folder or not _RECORDING.match(route.model):
         raise UsageError(
             "GW-MODEL-PROVIDER-DISABLED", "recorded answers are for the demo and for tests",
@@ -123,18 +137,22 @@ def _scripted(route: Route, settings: Settings) -> Provider:
 
 
 _MAKERS: Final[dict[str, Callable[[Route, Settings], Provider]]] = {
-    "claude": _claude, "openai": _chat, "endpoint": _chat, "scripted": _scripted,
+    "claude": _claude, "bedrock": _claude, "codex": _codex, "gemini": _gemini, "copilot": _copilot,
+    "opencode": _opencode, "openai": _chat, "azure": _azure, "ollama": _ollama, "endpoint": _chat,
+    RECORDED: _scripted,
 }  # fmt: skip
 
 
-def _table(route: Route, settings: Settings) -> ProviderTable:
-    if route.endpoint:
-        return settings.endpoints[route.endpoint]
-    return settings.providers.get(route.provider, ProviderTable())
+def _own(settings: Settings, provider: str) -> ProviderTable:
+    return settings.providers.get(provider, ProviderTable())
 
 
 def _section(route: Route) -> str:
     return f"endpoints.{route.endpoint}" if route.endpoint else f"providers.{route.provider}"
+
+
+def _table(route: Route, settings: Settings) -> ProviderTable:
+    return settings.endpoints[route.endpoint] if route.endpoint else _own(settings, route.provider)
 
 
 def _name(route: Route) -> str:

@@ -25,13 +25,16 @@ from bot.embedded import find_server
 from bot.inbox import Delivery, Inbox
 from bot.model.errors import Superseded
 from bot.model.event import ForgeKind, Repo
+from bot.model.task import Usage
+from bot.tasks import days
 from bot.tasks.brakes import Brakes
 from bot.tasks.index import Index
 from bot.tasks.journal import Journals
 from bot.tasks.queue import Jobs
 from bot.web.health import Readiness
 from runners.access import Access
-from runners.names import Names
+from runners.names import Names, day
+from runners.purse import Purse
 from runners.stream import Recorder
 from runners.worker import AttemptWorker
 from tests.house.code import ROOT
@@ -40,6 +43,7 @@ FILE = ROOT / "deploy" / "redis-acl.conf"
 NOBODYS = "0" * 64
 ROLES = ("web", "control", "worker")
 TASK, REPO = "42-k7f3qd", Repo(ForgeKind.GITHUB, "github.com", 5, "pay/core")
+DAY = "2026-11-26"
 TESTS = "user tests on nopass ~* +@all\n"
 DELIVERY = Delivery("github", "github.com", "d-1", "issues", "labeled", b"{}", 1)
 TAIL = Link(0, "1" * 64)
@@ -48,7 +52,7 @@ OFF_LIMITS = (  # what only control may write
     f"gw:journal:{TASK}", f"gw:head:{TASK}", f"gw:lease:{TASK}", NAMES.order, NAMES.current, NAMES.stop,
     "gw:brake:instance", f"gw:brake:repo:{REPO.key}", f"gw:brake:task:{TASK}", f"gw:issue:{REPO.key}:42",
     "gw:tasks:open", "gw:tasks:all", "gw:names", "gw:leader", "gw:inbox:dead", "gw:event:x", f"gw:progress:{TASK}",
-    "gw:something.new",
+    f"gw:minutes:{DAY}", "gw:something.new",
 )  # fmt: skip
 
 
@@ -245,6 +249,25 @@ async def test_the_fence_holds_although_a_workers_script_may_name_it(server: Ser
 def test_no_role_rules_the_server(server: Server, role: str, words: str) -> None:
     with server.blocking(role) as redis, pytest.raises(NoPermissionError):
         redis.execute_command(*words.split())
+
+
+async def test_a_worker_adds_to_the_day_and_can_neither_set_it_nor_make_it_vanish(server: Server) -> None:
+    async with server.as_("control") as control, server.as_("worker") as redis:
+        await days.read(control, DAY, 1)
+        await Purse(redis, DAY).add(Usage(1, 2, 3, 4))
+        assert await Purse(redis, DAY).others() == Usage(1, 2, 3, 4)
+        for words in (
+            ["DEL", day(DAY)], ["UNLINK", day(DAY)], ["HSET", day(DAY), "calls", "0"], ["HDEL", day(DAY), "calls"],
+            ["EXPIRE", day(DAY), "1"], ["PERSIST", day(DAY)], ["RENAME", day(DAY), NAMES.stream],
+            ["COPY", NAMES.stream, day(DAY), "REPLACE"], ["SET", day(DAY), "x"],
+            ["EVAL", "return redis.call('DEL', KEYS[1])", "1", day(DAY)],
+        ):  # fmt: skip
+            with pytest.raises(ResponseError):
+                await redis.execute_command(*words)
+        assert (await days.read(control, DAY, 1)).usage == Usage(1, 2, 3, 4)
+    async with server.as_("web") as web:
+        with pytest.raises(NoPermissionError):
+            await web.hincrby(day(DAY), "calls", 1)
 
 
 async def test_web_reads_nothing_back(server: Server) -> None:

@@ -19,6 +19,7 @@ BENCHES = {
     "journal": "append, fold, verify",
     "queue": "enqueue to start",
     "loop": "a step of our tool loop",
+    "gateway": "a model call through the gateway",
     "label": "label to spec comment",
 }
 

@@ -79,9 +79,27 @@ def test_a_model_string_is_explained():
     assert gatewright("models", "resolve", "opus").stdout.startswith("opus -> Claude Agent SDK")
 
 
+def test_a_profile_is_explained_phase_by_phase_to_programs_too(tmp_path):
+    (tmp_path / "mine.json").write_text('{"phaseModels": {"coding": "haiku"}}')
+    ended = gatewright("models", "resolve", "--profile", str(tmp_path / "mine.json"), "--json")
+    found = {each["phase"]: each["model"] for each in json.loads(ended.stdout)["models"]}
+    assert found == {"spec": "sonnet", "planning": "opus", "coding": "haiku", "qa": "sonnet", "qa_fixer": "sonnet"}
+
+
+def test_settings_whose_profiles_policy_forbids_are_not_usable(tmp_path):
+    odd = tmp_path / "gatewright.toml"
+    odd.write_text('[policy]\nallowed_models = ["sonnet"]\n')
+    ended = gatewright("config", "check", "--config", str(odd))
+    assert ended.returncode == 2
+    assert "error[GW-MODEL-POLICY]" in ended.stderr
+    assert "profile.planning: policy does not allow the model opus" in ended.stderr
+
+
 def test_a_model_string_that_cannot_run_here_fails_only_when_checked():
     assert gatewright("models", "resolve", "gemini-3-pro").returncode == 0
-    assert gatewright("models", "resolve", "gemini-3-pro", "--check").returncode == 1
+    checked = gatewright("models", "resolve", "gemini-3-pro", "--check")
+    assert checked.returncode in (1, 2), "what is missing is a program or a setting"
+    assert checked.stderr.startswith("error[GW-MODEL-")
 
 
 def test_the_jail_is_asked_for_a_command():

@@ -9,7 +9,9 @@ import pytest
 
 from bot.model.errors import UsageError
 from bot.model.policy import GateRule, Policy
-from bot.settings import Settings
+from bot.model.task import Profile
+from bot.profiles import server_profile
+from bot.settings import NamedProfile, Settings
 from bot.settings_file import data_dir, load, make_dir
 
 
@@ -49,6 +51,34 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path, text, key,
     assert f"'{key}'" in error.what
     assert "gatewright.toml" in error.what
     assert near in error.fix
+
+
+NAMED = "[profiles.fast]\nfile = 'fast.json'\n[trigger]\nprofile = 'fast'\n"
+
+
+def test_a_profile_is_read_from_the_json_file_beside_the_settings(tmp_path):
+    (tmp_path / "fast.json").write_text('{"phaseModels": {"coding": "ollama:qwen3:14b"}}')
+    settings = read(tmp_path, NAMED)
+    assert settings.profiles == {"fast": NamedProfile(file="fast.json", coding="ollama:qwen3:14b")}
+    assert server_profile(settings) == Profile(coding="ollama:qwen3:14b")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (NAMED, "GW-PROFILE-FILE", "fast.json"),
+        (NAMED.replace("fast.json", "odd.json"), "GW-PROFILE-FILE", "the phases are spec, planning, coding, qa"),
+        ("[profiles.fast]\nfile = 'odd.json'\nqa = 'opus'\n", "GW-PROFILE-FILE", "says qa as well"),
+        ("[profiles.'Fast one']\nqa = 'opus'\n", "GW-PROFILE-NAME", "Fast one"),
+        ("[profiles.coding]\nqa = 'opus'\n", "GW-PROFILE-NAME", "no phase"),
+        ("[trigger]\nprofile = 'slow'\n[profiles.fast]\nqa = 'opus'\n", "GW-PROFILE-UNKNOWN", "there are: fast"),
+    ],
+)
+def test_a_profile_that_is_none_is_named(tmp_path, text, code, words):
+    (tmp_path / "odd.json").write_text('{"phaseModels": {"qaFixer": "opus"}}')
+    error = refused(tmp_path, text)
+    assert error.code == code
+    assert words in str(error)
 
 
 def test_an_unknown_key_of_the_environment_is_told_apart_from_one_of_the_file(tmp_path):
@@ -232,3 +262,11 @@ def test_to_ask_for_regulated_is_no_weakening_and_locks_as_well(tmp_path):
 
 def test_other_tables_stay_open_to_the_environment_under_regulated(tmp_path):
     assert read(tmp_path, REGULATED, GATEWRIGHT_SERVER__PORT="2", GATEWRIGHT_GITHUB__TOKEN="t").server.port == 2
+
+
+@pytest.mark.parametrize("name", ["openai", "ollama", "scripted", "codex", "sonnet"])
+def test_an_endpoint_that_would_be_taken_for_something_else_is_refused(name):
+    with pytest.raises(UsageError) as caught:
+        load(env={f"GATEWRIGHT_ENDPOINTS__{name.upper()}__BASE_URL": "http://127.0.0.1:9/v1"})
+    assert caught.value.code == "GW-ENDPOINT-NAME"
+    assert name in caught.value.what

@@ -23,6 +23,8 @@ BOT = {
     "bot.policy": "bot.model",
     "bot.settings": "bot.model",
     "bot.settings_file": "bot.settings bot.model bot.policy",
+    "bot.profiles": "bot.model bot.settings",
+    "bot.residency": "bot.model bot.settings bot.profiles",
     "bot.project_secrets": "bot.model bot.settings",
     "bot.network": "bot.model bot.settings bot.settings_file",
     "bot.endpoints": "bot.model bot.settings bot.settings_file",
@@ -34,31 +36,35 @@ BOT = {
     "bot.embedded": "bot.model bot.tether",
     "bot.inbox": "bot.model",
     "bot.keyring": "bot.model bot.audit bot.settings bot.settings_file",
-    "bot.tasks": "bot.model bot.policy bot.settings bot.audit bot.forges.protocol bot.reports bot.commands bot.keyring",
+    "bot.tasks": "bot.model bot.policy bot.settings bot.profiles bot.residency bot.audit bot.forges.protocol "
+    "bot.reports bot.commands bot.keyring",
     "bot.web": "bot.model bot.inbox",
     "bot.control": "bot.model bot.forges bot.inbox bot.tasks",
-    "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.forges bot.settings bot.settings_file bot.inbox "
+    "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.endpoints bot.forges bot.settings bot.settings_file "
+    "bot.inbox "
     "bot.keyring bot.tasks bot.control",
     "bot.app": "bot.model bot.logs bot.settings bot.project_secrets bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
-    "bot.terminal": "bot.model bot.policy bot.settings bot.settings_file bot.settings_page bot.audit bot.forges "
+    "bot.terminal": "bot.model bot.policy bot.settings bot.settings_file bot.settings_page bot.profiles bot.residency "
+    "bot.audit bot.forges "
     "bot.reports bot.embedded bot.endpoints bot.inbox "
     "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor bot.network",
     "bot.cli_options": "",
     "bot.cli_endpoints": "bot.cli_options",
+    "bot.cli_models": "bot.cli_options",
     # and by dotted names, when a verb is called, whatever TARGETS says
-    "bot.cli": "bot.model bot.cli_options bot.cli_endpoints",
+    "bot.cli": "bot.model bot.cli_options bot.cli_endpoints bot.cli_models",
     "bot.__main__": "bot.cli",
     "bot": "",
 }
 # What a worker may know of the deciding half: the nouns, the settings, the shapes of records and keys.
-NOUNS = "bot.model bot.policy bot.settings bot.forges.protocol"
+NOUNS = "bot.model bot.policy bot.settings bot.profiles bot.residency bot.forges.protocol"
 RUNNERS = {
     "runners.names": "",
     "runners.process": "bot.model",
     "runners.providers": f"{NOUNS} runners.loop",
     "runners.loop": f"{NOUNS} runners.providers.protocol runners.providers.errors",
-    "runners.gateway": f"{NOUNS} runners.providers.protocol",
+    "runners.gateway": f"{NOUNS} runners.providers.protocol runners.providers.errors",
     "runners.quality": f"{NOUNS} runners.providers.protocol",
     "runners.workspace": f"{NOUNS} bot.network runners.providers.protocol",
     "runners.phases": f"{NOUNS} runners.providers.protocol runners.quality",
@@ -66,6 +72,7 @@ RUNNERS = {
     "runners.handover": "bot.model bot.settings",
     "runners.stream": "bot.model bot.audit runners.names",
     "runners.heartbeat": "bot.model runners.names",
+    "runners.purse": "bot.model runners.names",
     "runners.access": f"{NOUNS} bot.audit runners.names",
     "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality",
     "runners.agent": f"{NOUNS} runners.gateway runners.providers runners.site",
@@ -87,7 +94,7 @@ RUNNERS = {
     "runners": "",
 }
 ROOMS = BOT | RUNNERS
-VOCABULARY = ("protocol", "errors")
+VOCABULARY = ("protocol", "errors", "runtime", "records", "lines", "tree", "tools")
 SIBLINGS = ("bot.forges", "runners.providers", "runners.phases")
 COMPOSERS = ("runners.providers.registry",)  # picks one of its siblings
 SDKS = ("claude_agent_sdk", "openai", "anthropic")
@@ -105,7 +112,9 @@ STARTS = {
     "bot/terminal/demo.py": "makes the sample repository",
     "bot/terminal/gates.py": "opens the person's editor",
     "bot/terminal/session.py": "one worker for one command",
+    "runners/providers/command_run.py": "agent runtimes, through the jail's wrapper",
     "runners/loop/search.py": "the search of our tool loop, in a process that can be ended",
+    "runners/providers/copilot_package.py": "has the Copilot CLI unpack itself in a jail",
     "runners/workspace/command.py": "`gatewright sandbox run`",
     "runners/workspace/files.py": "owners and removal of trees",
     "runners/workspace/git.py": "the one place of a worker that starts git",

@@ -14,7 +14,7 @@ SHAPES = {
     "bot/model/command.py", "bot/model/gates.py", "bot/model/ruling.py", "bot/model/section.py",
     "bot/reports/views.py", "bot/settings.py", "runners/gateway/errors.py", "runners/loop/errors.py",
     "runners/loop/protocol.py", "runners/names.py", "runners/phases/protocol.py", "runners/providers/claude_texts.py",
-    "runners/providers/errors.py", "runners/providers/protocol.py",
+    "runners/providers/errors.py", "runners/providers/protocol.py", "runners/providers/runtime.py",
 }  # fmt: skip
 
 # Tested through what it is made for: module -> the tests that fail when it is wrong.
@@ -50,6 +50,9 @@ THROUGH = {
     "runners/gateway/listener.py": "tests/runners/gateway/test_server.py",
     "runners/gateway/openai.py": "tests/runners/gateway/test_dialects.py",
     "runners/gateway/wire.py": "tests/runners/gateway/test_server.py",
+    "runners/providers/codex_items.py": "tests/runners/providers/test_codex.py",
+    "runners/providers/command_run.py": "tests/runners/providers/test_command.py",
+    "runners/providers/command_texts.py": "tests/runners/providers/test_command.py",
     "runners/workspace/command.py": "tests/bot/terminal/test_checks_machine.py",
     "runners/workspace/guest.py": "tests/attacks/test_git.py",
     "runners/workspace/launch.py": "tests/attacks/test_jail.py",

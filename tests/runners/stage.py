@@ -194,7 +194,7 @@ class Stage:
             clone_url=str(self.origin), issue=42, title="Subtract", issue_blob=self.blobs.put(issue),
             base_branch="main", base_commit=self.base, branch=f"gatewright/{TASK}-subtract", head="",
             held_blob="", scope_approved=(), policy=Policy(), server_policy_sha256=self.settings.policy.sha256(),
-            model="" if step.phase is None else "scripted:story",
+            model="" if step.phase is None else "scripted:story", fallbacks=(), allowances=(), day="2026-11-22",
             spec=self.artifact(Gate.SPEC, SPEC) if has_spec else None,
             plan=self.artifact(Gate.PLAN, PLAN) if has_plan else None,
             feedback=(), verdict_blob="", genesis=self.genesis, journal_size=self.tail.seq + 1,

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
+from bot.audit.cost import cost_of
 from bot.model.errors import GatewrightError
 from bot.model.state import Step
 from runners import evidence
@@ -38,4 +39,7 @@ def test_documents_are_those_that_exist_so_far(stage: Stage) -> None:
     found = evidence.documents(coding, stage.blobs, ())
     assert sorted(found) == ["plan.json", "plan.md", "spec.md"]
     assert found["plan.md"] == PLAN.encode()
+    lines = [bytes(line) for line in stage.redis.lrange(f"gw:journal:{TASK}", 0, -1)]
+    assert evidence.documents(stage.order(Step.SPEC), stage.blobs, (), lines) == {"cost.json": cost_of(lines)}
+    assert evidence.documents(coding, stage.blobs, (), lines) == found | {"cost.json": cost_of(lines)}
     assert "trace.json" in evidence.documents(replace(coding, head=stage.base), stage.blobs, ())

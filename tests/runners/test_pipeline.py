@@ -55,6 +55,15 @@ async def test_the_wall_clock_ends_a_phase_that_writes_nothing_too(stage: Stage)
     assert (reports.end["outcome"], reports.end["data"]["code"]) == ("timeout", "GW-PHASE-TIMEOUT")
 
 
+@pytest.mark.parametrize("scope", ["task", "day"])
+async def test_a_wall_clock_that_is_a_budgets_names_the_budget(stage: Stage, scope: str) -> None:
+    stage.record(spec=[[{"calls": [{"tool": "search", "arguments": {"pattern": "x"}}]}] * 15 + text(SPEC)])
+    reports = await stage.perform(stage.order(Step.SPEC, wall_seconds=0.05, wall_scope=scope))
+    assert (reports.end["outcome"], reports.end["data"]["code"]) == ("timeout", f"GW-BUDGET-{scope.upper()}")
+    assert f"budget.{scope}_minutes" in reports.explanation()
+    assert ("00:00 UTC" in reports.explanation()) == (scope == "day")
+
+
 async def test_a_task_that_loses_a_cancellation_is_told_again() -> None:
     lost = 0
 

@@ -115,11 +115,13 @@ async def test_the_end_is_last_with_sums_and_every_open_call_has_its_result(reco
     recorder.record("model.result", {"call": 1, "tokens_in": 10, "tokens_out": 5, "micro_usd": 7})
     recorder.record("model.call", CALL | {"call": 2})
     recorder.record("tool.call", {"call": 3, "tool": "run"})
+    await asyncio.sleep(0.02)
     await recorder.end({"step": "coding", "code": "GW-X"}, outcome="fail", explanation="It broke.")
     found = [entry for _, entry in await entries(client)]
     assert [(entry.kind, entry.outcome) for entry in found[3:]] == [
         ("tool.call", "ok"), ("model.result", "cancelled"), ("tool.result", "cancelled"), ("attempt.ended", "fail"),
     ]  # fmt: skip
+    assert 20 <= found[-1].data.pop("dur_ms") < 60_000
     assert found[-1].data == {
         "attempt": 3, "step": "coding", "code": "GW-X", "calls": 2, "tokens_in": 10, "tokens_out": 5, "micro_usd": 7,
     }  # fmt: skip

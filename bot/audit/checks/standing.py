@@ -103,7 +103,7 @@ class Standing:
             case kinds.BaseMoved(base_commit=commit):
                 self.base_commit = commit
             case kinds.ProfileSet():
-                self.profile = Profile(**msgspec.structs.asdict(data))
+                self.profile = Profile(data.spec, data.planning, data.coding, data.qa, data.qa_fixer)
             case kinds.SpecSet(spec_sha256=sha256, rev=rev):
                 self.drafts[Gate.SPEC] = Draft(rev, sha256)
             case kinds.PlanSet(plan_sha256=sha256, rev=rev):

@@ -100,6 +100,7 @@ class Story:
         self.now = START
         self.attempt = 0
         self.call = 0
+        self.results = 0  # of the present attempt
         self.requests: dict[Gate, kinds.ApprovalRequested] = {}
         self.repo.mkdir(parents=True)
         git(self.repo, "init", "-q", "-b", "main")
@@ -136,14 +137,17 @@ class Story:
 
     def start(self, step: str) -> int:
         self.attempt += 1
+        self.results = 0
         self.add("attempt.started", kinds.AttemptStarted(self.attempt, step, "sonnet"))
         return self.attempt
 
     def end(self, step: str, outcome: Outcome = "ok", **more: Any) -> None:
-        self.add("attempt.ended", kinds.AttemptEnded(self.attempt, step, **more), AGENT, outcome=outcome)
+        sums = {"calls": self.results, "tokens_in": 10 * self.results, "tokens_out": 5 * self.results}
+        self.add("attempt.ended", kinds.AttemptEnded(self.attempt, step, **(sums | more)), AGENT, outcome=outcome)
 
     def model(self) -> None:
         self.call += 1
+        self.results += 1
         prompt, output = self.blob("prompt", b"please"), self.blob("output", b"done")
         self.add("model.call", kinds.ModelCall(self.attempt, self.call, "claude", "sonnet"), AGENT, refs=(prompt,))
         self.add("model.result", kinds.ModelResult(self.attempt, self.call, "end", 10, 5), AGENT, refs=(output,))
@@ -250,7 +254,7 @@ class Story:
         self.add("issue.snapshot", seen, refs=(self.blob("body", b"please"),))
         file = {"file_sha256": "d" * 64, "file_commit": self.base, "file_by": 40090}
         self.add("policy.changed", kinds.PolicyChanged(self.policy.sha256(), self.policy, "c" * 64, **file))
-        self.add("profile.set", kinds.ProfileSet(**msgspec.structs.asdict(Profile())))
+        self.add("profile.set", kinds.ProfileSet(**msgspec.structs.asdict(Profile()), name="fast"))
 
     def head(self) -> str:
         return git(self.repo, "rev-parse", "HEAD")

@@ -45,6 +45,7 @@ def test_a_segment_ends_after_five_hundred_records():
     ("path", "known"),
     [
         ("spec.md", True),
+        ("cost.json", True),
         ("audit/0000.jsonl", True),
         ("audit/blobs/aa/aa" + "0" * 62, True),
         ("audit/blobs/aa/bb" + "0" * 62, False),

@@ -16,7 +16,7 @@ ORDER = Order(
     repo=Repo(ForgeKind.GITHUB, "github.com", 7, "a/b"), clone_url="https://github.com/a/b.git", issue=42,
     title="Zahlung \N{EURO SIGN}", issue_blob="1" * 64, base_branch="main", base_commit="2" * 40,
     branch="gatewright/42-k7f3qd-x", head="", held_blob="", scope_approved=(), policy=Policy(),
-    server_policy_sha256="7" * 64, model="sonnet",
+    server_policy_sha256="7" * 64, model="sonnet", fallbacks=(), allowances=(), day="2026-11-22",
     spec=Artifact(Gate.SPEC, 1, "3" * 64, "4" * 64, "model"), plan=None, feedback=(), verdict_blob="", genesis="5" * 64,
     journal_size=9, journal_head="6" * 64, audit_ref="refs/gatewright/audit/42-k7f3qd", wall_seconds=1_800.0, turns=100,
     issued_ms=1_795_300_000_000,

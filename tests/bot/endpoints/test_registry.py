@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from msgspec import structs
 
 from bot.endpoints.book import changing
 from bot.endpoints.master import VARIABLE
-from bot.endpoints.registry import equipped, place, worker_settings
+from bot.endpoints.registry import equipped, listed, place, worker_settings
 from bot.endpoints.vault import Vault
 from bot.model.errors import GatewrightError, UsageError
-from bot.settings import ProviderTable, Registry, Server, Settings
-from runners import handover
-from runners.providers.registry import explanation, upstream
 from bot.model.routing import resolve
+from bot.settings import Price, ProviderTable, Registry, Server, Settings
+from runners import handover
+from runners.providers.registry import explanation
+from runners.providers.upstreams import upstream
 from runners.site import Site
 
 URL = "https://gpu-1.example/v1"
@@ -46,6 +48,12 @@ def test_its_model_strings_lead_to_it_with_its_key(settings):
         explanation("gpu:qwen3", settings)
 
 
+def test_who_only_has_to_know_where_it_is_needs_no_key(settings):
+    known = listed(settings, {})
+    assert set(known.endpoints) == {"here", "gpu"}
+    assert (known.endpoints["gpu"].base_url, known.endpoints["gpu"].api_key) == (URL, "")
+
+
 def test_its_key_is_cut_out_of_what_is_stored(settings):
     assert KEY in Site(equipped(settings, ENV)).secrets
 
@@ -71,6 +79,23 @@ def test_a_name_that_the_settings_have_as_well_is_refused(settings):
     with pytest.raises(UsageError, match="stands in the settings") as caught:
         equipped(both, ENV)
     assert caught.value.code == "GW-ENDPOINT-CLASH"
+
+
+def test_what_the_settings_say_beside_the_address_holds_of_a_registered_endpoint(settings):
+    price = Price(input=0.5, output=2.0)
+    said = ProviderTable(prices={"qwen3": price}, residency="eu", context=65_536, enabled=False)
+    both = Settings(server=settings.server, endpoints={"gpu": said})
+    for full, key in ((equipped(both, ENV), KEY), (listed(both, {}), "")):
+        assert full.endpoints["gpu"] == structs.replace(said, base_url=URL, api_key=key)
+
+
+@pytest.mark.parametrize("field", ["base_url", "api_key", "auth_token"])
+def test_an_address_and_a_key_stand_in_one_place_only(settings, field):
+    both = Settings(server=settings.server, endpoints={"gpu": ProviderTable(**{field: "https://x.example"})})
+    for read in (lambda: equipped(both, ENV), lambda: listed(both, {})):
+        with pytest.raises(UsageError) as caught:
+            read()
+        assert caught.value.code == "GW-ENDPOINT-CLASH"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from bot.model.event import Actor, ForgeKind, Repo
 from bot.model.gates import Approval, Artifact, Request
 from bot.model.state import Gate, Phase, State, Step
@@ -59,6 +61,18 @@ def test_a_task_knows_what_runs_and_what_all_of_it_used():
     assert task(attempts=(done, now)).running == now
     assert task(attempts=(done,)).running is None
     assert task(attempts=(done, done)).usage == Usage(2, 20, 4, 60)
+    assert done.usage.tokens == 12
+
+
+def test_an_attempt_works_from_when_its_worker_is_heard_or_as_long_as_it_says():
+    waiting = Attempt(1, Step.SPEC, "m", 1_000)
+    assert waiting.worked(5_000) == 4_000
+    assert replace(waiting, heard_ms=4_500).worked(5_000) == 500
+    done = replace(waiting, heard_ms=4_500, ended_ms=6_000, outcome="ok")
+    assert done.worked(9_000) == 1_500
+    assert replace(done, dur_ms=1_900).worked(9_000) == 1_900
+    assert replace(done, dur_ms=10**9).worked(9_000) == 5_000, "no longer than since it was ordered"
+    assert replace(waiting, heard_ms=9_000).worked(5_000) == 0, "a clock that was set back"
 
 
 def test_the_newest_counts_and_the_older_can_be_found():

@@ -41,6 +41,12 @@ def test_the_policy_is_told_key_by_key():
     assert flat(Policy())["verb_roles"] == {}
 
 
+def test_fallbacks_stay_whole_because_model_strings_hold_dots():
+    policy = msgspec.convert(fill({"fallbacks": {"gpt-5.5": ["azure:gpt-5.5"]}}), Policy)
+    assert flat(policy)["fallbacks"] == {"gpt-5.5": ("azure:gpt-5.5",)}
+    assert {each.key: each.origin for each in keys_of(policy)}["fallbacks"] == SETTINGS
+
+
 @pytest.mark.parametrize(
     ("key", "origin"),
     [

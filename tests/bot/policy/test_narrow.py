@@ -69,13 +69,16 @@ STRICTER = [
     ("max_diff_lines", 500, 499),
     ("max_diff_files", 50, 1),
     ("max_open_changes", 2, 1),
+    ("require_tier", "", "enterprise-certified"),
+    ("residency", [], ["eu"]),
+    ("fallbacks", {"opus": ["bedrock:a"]}, {}),
 ]
 
 
 @pytest.mark.parametrize(("key", "lax", "strict"), STRICTER)
 def test_towards_the_stricter_end_a_value_is_taken_and_back_it_is_refused(key, lax, strict):
     narrowed = narrow(policy(**{key: lax}), {key: strict})
-    assert getattr(narrowed.policy, key) == strict
+    assert getattr(narrowed.policy, key) == getattr(policy(**{key: strict}), key)
     assert (narrowed.taken, narrowed.refused) == ((key,), ())
     assert f"policy.{key}" in refused(policy(**{key: strict}), {key: lax})
 
@@ -154,6 +157,43 @@ def test_models_are_some_of_those_that_the_server_allows(held, asked, left, why)
     assert bool(why) == bool(narrowed.refused)
 
 
+@pytest.mark.parametrize(
+    ("held", "asked", "left", "why"),
+    [
+        ([], ["eu", "eu", "ch"], ("eu", "ch"), ""),
+        ([], [], (), ""),
+        (["eu", "ch"], ["ch"], ("ch",), ""),
+        (["eu", "ch"], ["ch", "us"], ("ch",), "the server does not name us"),
+        (["eu"], ["us"], ("eu",), "the server does not name us"),
+        (["eu"], [], ("eu",), "the file none"),
+    ],
+)
+def test_classes_of_residency_are_some_of_the_servers(held, asked, left, why):
+    narrowed = narrow(policy(residency=held), {"residency": asked})
+    assert narrowed.policy.residency == left
+    assert why in "".join(refusal.why for refusal in narrowed.refused)
+    assert bool(why) == bool(narrowed.refused)
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "left", "why"),
+    [
+        ({"opus": ["a", "b"]}, {"opus": ["b"]}, {"opus": ("b",)}, ""),
+        ({"opus": ["a", "b"]}, {"opus": ["b", "b", "a"]}, {"opus": ("b", "a")}, ""),
+        ({"opus": ["a"], "sonnet": ["b"]}, {"sonnet": ["b"]}, {"sonnet": ("b",)}, ""),
+        ({"opus": ["a"]}, {"opus": []}, {"opus": ()}, ""),
+        ({"opus": ["a"]}, {"opus": ["a", "c"]}, {"opus": ("a",)}, "the server does not name c for opus"),
+        ({"opus": ["a"]}, {"opus": ["a"], "haiku": ["a"]}, {"opus": ("a",)}, "the server does not name a for haiku"),
+        ({}, {"opus": ["a"]}, {}, "the server does not name a for opus"),
+    ],
+)
+def test_fallbacks_are_only_dropped(held, asked, left, why):
+    narrowed = narrow(policy(fallbacks=held), {"fallbacks": asked})
+    assert narrowed.policy.fallbacks == left
+    assert why in "".join(refusal.why for refusal in narrowed.refused)
+    assert bool(why) == bool(narrowed.refused)
+
+
 def test_verbs_take_stronger_roles_than_the_server_gives_them():
     server = policy(min_role="maintain", verb_roles={"ci": "admin"})
     narrowed = narrow(
@@ -223,6 +263,11 @@ TABLE = st.fixed_dictionaries(
         "protected_paths": st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
         "max_diff_lines": st.integers(1, 3000), "max_diff_files": st.integers(1, 200),
         "max_open_changes": st.integers(1, 20), "allowed_models": GLOBS,
+        "require_tier": st.sampled_from(["", "enterprise-certified"]),
+        "residency": st.lists(st.sampled_from(["eu", "ch", "us"]), max_size=3),
+        "fallbacks": st.dictionaries(
+            st.sampled_from(["opus", "sonnet"]), st.lists(st.sampled_from(MODELS), max_size=3), max_size=2
+        ),
         "freeze": st.lists(st.sampled_from(["Fri 16:00/Mon 08:00 UTC", "Wed 09:00/Wed 10:00 UTC"]), max_size=2),
         "preset": st.sampled_from(["team", "regulated"]),
         "emergency": st.just({"people": ["user:8", "user:9"]}), "file_project": st.sampled_from(["", "a/b"]),
@@ -255,6 +300,9 @@ def is_at_least_as_strict(a: Policy, b: Policy) -> bool:
         a.max_diff_lines <= b.max_diff_lines and a.max_diff_files <= b.max_diff_files,
         a.max_open_changes <= b.max_open_changes,
         all(allows(b, model) for model in MODELS if allows(a, model)),
+        a.require_tier == b.require_tier or not b.require_tier,
+        not b.residency or (a.residency and set(a.residency) <= set(b.residency)),
+        all(set(models) <= set(b.fallbacks.get(model, ())) for model, models in a.fallbacks.items()),
         set(a.freeze) >= set(b.freeze),
         all(getattr(a, key) == getattr(b, key) for key in SERVERS_ONLY),
     ))  # fmt: skip
@@ -275,6 +323,11 @@ def is_gate_as_strict(a: GateRule, b: GateRule) -> bool:
 
 def allows(policy: Policy, model: str) -> bool:
     return not policy.allowed_models or any(fnmatchcase(model, glob) for glob in policy.allowed_models)
+
+
+def _without_empty(value: Any) -> Any:
+    """Leave out models without any fallback, which is what a table says that does not name them."""
+    return {key: each for key, each in value.items() if each} if isinstance(value, dict) else value
 
 
 @settings(max_examples=400, deadline=None)
@@ -304,7 +357,7 @@ def test_what_the_file_says_holds_or_is_refused_by_name(server_table, table):
     wanted = msgspec.convert(table, Policy)
     for key, value in table.items():
         if key not in {"spec", "plan", "scope", "change", "verb_roles", "protected_paths", "freeze"}:
-            held, want = getattr(narrowed.policy, key), getattr(wanted, key)
+            held, want = (_without_empty(getattr(policy, key)) for policy in (narrowed.policy, wanted))
             assert f"policy.{key}" in said or held == want or set(held) == set(want), (key, value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy.repository import LIMIT, PolicyFileError, policy_table
+from bot.policy.repository import LIMIT, PolicyFileError, policy_table, whole
 
 
 def test_the_policy_is_read_and_nothing_else():
@@ -48,6 +48,10 @@ def test_what_cannot_be_read_is_refused_with_its_place(raw, said):
     assert caught.value.code == "GW-POLICY-FILE"
     assert said in f"{caught.value.what} {caught.value.why}"
     assert "mend [policy]" in caught.value.fix
+
+
+def test_the_whole_file_is_there_for_who_reads_other_keys():
+    assert whole(b'profile = "fast"\n[policy]\ngate_days = 3\n') == {"profile": "fast", "policy": {"gate_days": 3}}
 
 
 def test_a_file_may_be_as_large_as_the_limit():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.reports.figures import anchor, count, duration, link, tokens, usd, when
+from bot.model.task import Usage
+from bot.reports.figures import anchor, cost, count, duration, link, price, spending, tokens, usd, when
 from bot.reports.neutral import Markdown
+from bot.reports.views import Caps
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,30 @@ def test_counts_agree_with_their_nouns():
     assert count(1, "criterion", "criteria") == "1 criterion"
     assert count(0, "step") == "0 steps"
     assert [tokens(n) for n in (0, 999, 31_400)] == ["0", "999", "31 k"]
+    assert [tokens(n) for n in (999_499, 999_500, 1_250_000, 20_000_000)] == ["999 k", "1 M", "1.2 M", "20 M"]
+
+
+def test_what_has_no_price_is_not_free():
+    free, unknown = Usage(1, 10, 5, 0), Usage(1, 310_000, 2_000, None)
+    assert (price(free), cost(free)) == ("0.00 USD", "0.00 USD")
+    assert (price(unknown), cost(unknown)) == ("price not set", "312 k tokens, price not set")
+
+
+@pytest.mark.parametrize(
+    ("used", "caps", "shown"),
+    [
+        (Usage(4, 310_000, 2_000, 1_200_000), Caps(), "312 k tokens, 1.20 USD"),
+        (
+            Usage(4, 310_000, 2_000, 1_200_000), Caps(20_000_000, None, 5_000_000),
+            "312 k of 20 M tokens, 1.20 of 5.00 USD",
+        ),
+        (Usage(4, 310_000, 2_000, 0), Caps(calls=9), "312 k tokens, 4 of 9 calls, 0.00 USD"),
+        (Usage(4, 310_000, 2_000, None), Caps(), "312 k tokens, price not set"),
+        (Usage(4, 310_000, 2_000, None), Caps(micro_usd=5_000_000), "312 k tokens, price not set (limit 5.00 USD)"),
+    ],
+)  # fmt: skip
+def test_what_was_used_stands_beside_its_limit(used, caps, shown):
+    assert spending(used, caps) == shown
 
 
 @pytest.mark.parametrize(

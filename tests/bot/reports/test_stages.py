@@ -56,7 +56,7 @@ def test_cost_is_summed_by_phase_and_deliveries_are_no_phase():
         attempt(3, Step.PUBLISH, "", 9_000, 0),
     )
     (qa,) = spent(task(attempts=runs), T0)
-    assert (qa.name, qa.models, qa.attempts, qa.micro_usd, qa.ms) == ("QA", ("sonnet", "opus"), 2, 30, 2_000)
+    assert (qa.name, qa.models, qa.attempts, qa.usage.micro_usd, qa.ms) == ("QA", ("sonnet", "opus"), 2, 30, 2_000)
     assert elapsed(task(attempts=runs), T0) == 2_000
 
 

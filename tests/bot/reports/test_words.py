@@ -24,7 +24,7 @@ from bot.model.state import Gate, State
 from bot.model.task import Profile
 from bot.reports.render import BUDGET
 from bot.reports.tables import table
-from bot.reports.views import Approvers, Problem, ScopeItem, Subject, Waits, Way
+from bot.reports.views import Approvers, Caps, Problem, ScopeItem, Subject, Waits, Way
 from bot.reports.words import Words
 from bot.settings import Settings
 from tests.bot.reports.reading import MARKDOWN, OURS, TABLE, Page
@@ -50,7 +50,7 @@ WEB = "https://git.bank.example/pay/core"
 SUBJECT = Subject("Retry", f"{WEB}/issues/42", f"{WEB}/pull/88", f"{WEB}/tree/x", f"{WEB}/tree/x/.gatewright")
 
 
-def words(forge: ForgeKind = ForgeKind.GITHUB, **changes: str) -> Words:
+def words(forge: ForgeKind = ForgeKind.GITHUB, **changes: object) -> Words:
     return msgspec.structs.replace(Words(MANNERS[forge], public_url="https://gw.bank.example"), **changes)
 
 
@@ -99,9 +99,7 @@ def texts(voice: Words, text: str = "") -> dict[str, str]:
             scoped.origin.repo, 42, Refused("GW-X", free, why=free, fix=free), label=free[:60]
         ),
         "superseded": voice.superseded(task(forge=forge), Gate.SPEC, 1, free),
-        "progress": voice.progress(
-            task(forge=forge), now_ms=T0, subject=subject, step_titles=(free,), limit_micro_usd=6_000_000
-        ),
+        "progress": voice.progress(task(forge=forge), now_ms=T0, subject=subject, step_titles=(free,)),
         "refused": voice.refused(
             task(forge=forge),
             event_id="42:9912#1",
@@ -263,7 +261,7 @@ def test_the_change_body_closes_the_issue_and_shows_the_proof():
     assert "* ✓ `make test`: exit 0, 1 min, 419 passed, 0 failed, 3 skipped\n* ✓ `make lint`: exit 0, 4 s\n" in body
     assert "| Spec `9f3c21ab77e0` | mira-k (maintain) | 24 Nov 2026, 14:10 UTC |" in body
     assert "**Models and cost</b>" not in body
-    assert "<b>Models and cost</b>: 1.12 USD, 20 min" in body
+    assert "<b>Models and cost</b>: 134 k tokens, 1.12 USD, 20 min" in body
     assert "gatewright audit verify . --task 42-k7f3qd" in body
     assert "This is a draft" not in body
 
@@ -310,11 +308,13 @@ def test_a_title_neither_mentions_nor_closes():
 
 
 def test_progress_shows_stages_cost_and_that_nothing_is_awaited():
-    body = words().progress(task(), now_ms=T0, step_titles=("One", "Two", "Three"), limit_micro_usd=6_000_000)
+    limits = Caps(20_000_000, 100, 6_000_000, 60)
+    body = words(caps=limits).progress(task(), now_ms=T0, step_titles=("One", "Two", "Three"))
     assert body.startswith("### Coding: step 3 of 5\n")
     assert "| Spec | ✓ approved by mira-k | 2 min, 0.14 USD |" in body
     assert "| **Coding** | ▸ running, step 3 of 5 | 11 min, 0.00 USD |" in body
-    assert "1.12 of 6.00 USD" in body
+    assert "**Total:** 20 min of 1 h 0 min, 134 k of 20 M tokens, 48 of 100 calls, 1.12 of 6.00 USD\n" in body
+    assert "* Spec: `sonnet`, 1 attempt, 31 k tokens in, 2 k out, 0.14 USD" in body
     assert "Nothing to do for you now." in body
     assert "2. ✓ Two\n3. ▸ Three" in body
 
@@ -335,12 +335,20 @@ def test_a_task_that_has_just_begun_can_be_shown():
     assert "0.00 USD" in body
 
 
-def test_an_unknown_price_is_a_dash_and_never_nothing():
+def test_an_unknown_price_is_said_and_never_nothing():
     from bot.model.state import Step
     from tests.bot.reports.samples import attempt
 
-    body = words().progress(task(attempts=(attempt(1, Step.SPEC, "copilot:x", 60_000, None),)), now_ms=T0)
-    assert "1 min, \N{EN DASH} USD" in body
+    spent = task(State.CHANGE_REVIEW, attempts=(attempt(1, Step.SPEC, "copilot:x", 60_000, None),))
+    voice = words(caps=Caps(micro_usd=5_000_000))
+    body = voice.progress(spent, now_ms=T0)
+    assert "| 1 min, 34 k tokens, price not set |" in body
+    assert "**Total:** 1 min, 34 k tokens, price not set (limit 5.00 USD)\n" in body
+    blocked = voice.blocked(msgspec.structs.replace(spent, state=State.BLOCKED), Problem("GW-X", "no"), now_ms=T0)
+    change = voice.change_body(spent, spec=SPEC, plan=PLAN, qa=report(), now_ms=T0)
+    for text in (body, blocked, change, voice.status(spent), voice.closed(spent, now_ms=T0)):
+        assert "price not set" in text
+        assert not re.search(r"[\d\N{EN DASH}] USD(?!\))", text)
 
 
 def test_a_refusal_mentions_exactly_the_person_it_is_for():
@@ -366,7 +374,8 @@ def test_a_block_lists_the_ways_out():
     way = Way("The old test is out of date", "retry", "update test_legacy")
     body = words().blocked(task(State.BLOCKED), Problem("GW-X", "it failed", log="last line", ways=(way,)), now_ms=T0)
     assert "* **The old test is out of date:** `/retry update test_legacy`" in body
-    assert "Spent: 1.12 USD, 20 min." in body
+    assert "Spent: 134 k tokens, 1.12 USD, 20 min." in body
+    assert "**Kept:** commit `7be20f411111` on `gatewright/42-k7f3qd-retry`" in body
     assert "```\nlast line\n```" in body
     assert "`/cancel`" in words().blocked(task(State.BLOCKED), Problem("GW-X", "it failed"), now_ms=T0)
 

@@ -12,7 +12,8 @@ from bot.audit.chain import Draft
 from bot.model.errors import Unavailable
 from bot.model.policy import Policy
 from bot.model.state import Gate, State
-from bot.settings import Settings
+from bot.model.team import Team
+from bot.settings import NamedProfile, ProfileTable, ProviderTable, Settings
 from tests.bot.tasks.forge import MIRA, STRANGER, TOM
 from tests.bot.tasks.office import PLAN, SPEC, Office
 
@@ -102,6 +103,41 @@ async def test_a_model_has_a_phase_and_a_name(office: Office, words: str):
     now = await office.says(task, MIRA, f"/model {words}")
     assert now.profile.coding == "sonnet"
     assert await code(office, task) in ("GW-MODEL-FORM", "GW-COMMAND-ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        ("slow", "GW-PROFILE-UNKNOWN"), ("coding=nonsense", "GW-MODEL-FORM"),
+        ("coding=haiku qa=claude-x", "GW-MODEL-POLICY"), ("coding=gpu:x", "GW-MODEL-TIER"),
+        ("coding=bedrock:x", "GW-MODEL-RESIDENCY"), ("odd", "GW-MODEL-POLICY"), ("coding=opus", "GW-TEAM-MODEL"),
+    ],
+)  # fmt: skip
+async def test_a_model_that_may_not_be_used_is_refused_when_it_is_said(office: Office, words: str, refused: str):
+    rules = Policy(
+        allowed_models=("sonnet", "haiku", "opus", "*:*"), require_tier="enterprise-certified", residency=("eu",)
+    )
+    office.desk.settings = Settings(
+        policy=rules,
+        profile=ProfileTable(planning="sonnet"),
+        profiles={"odd": NamedProfile(planning="claude-x")},
+        providers={"claude": ProviderTable(residency="eu")},
+        endpoints={"gpu": ProviderTable(residency="eu")},
+        teams={"pay": Team(projects=("pay/*",), models=("[!o]*",))},
+    )
+    task = await office.at_spec_gate()
+    before = (await office.desk.shelf.read(task)).profile
+    now = await office.says(task, MIRA, f"/model {words}")
+    assert now.profile == before
+    assert await code(office, task) == refused
+
+
+async def test_several_phases_in_one_command_are_taken_together_or_not_at_all(office: Office):
+    task = await office.at_spec_gate()
+    now = await office.says(task, MIRA, "/model coding=opus qa=haiku")
+    assert (now.profile.coding, now.profile.qa, now.profile.planning) == ("opus", "haiku", "opus")
+    now = await office.says(task, MIRA, "/model coding=sonnet qa=nonsense")
+    assert (now.profile.coding, now.profile.qa) == ("opus", "haiku")
 
 
 async def test_an_edit_puts_a_persons_text_in_force_which_needs_approval_too(office: Office):

@@ -146,3 +146,13 @@ async def test_qa_reports_in_its_own_role(office: Office):
     await office.reports(task, "tool.call", {"call": 1, "tool": "read"})
     await admitted(office, task)
     assert (await office.records(task))[-1].actor.role == "qa"
+
+
+@pytest.mark.parametrize(("rule", "result"), [("sandbox", "bwrap"), ("fallback", "opus")])
+async def test_a_worker_says_how_it_was_confined_and_which_model_stood_in(office: Office, rule: str, result: str):
+    task = await office.opened()
+    await office.reports(task, "gate", {"rule": rule, "result": result})
+    assert await admitted(office, task)
+    now = await office.desk.shelf.read(task)
+    assert (now.state, now.running.number) == (State.SPEC, 1)
+    assert (await office.kinds(task))[-1] == "gate"

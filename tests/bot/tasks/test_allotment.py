@@ -8,7 +8,7 @@ from bot.model.errors import Refused
 from bot.model.policy import Policy
 from bot.model.state import State, Step
 from bot.model.team import Team
-from bot.settings import Settings
+from bot.settings import ProfileTable, ProviderTable, Settings
 from bot.tasks.allotment import allotted
 from bot.tasks.lookout import look
 from tests.bot.tasks.forge import MIRA
@@ -26,6 +26,28 @@ async def test_a_model_that_policy_does_not_allow_blocks_with_the_way_out(office
     await office.says(task, MIRA, "/model planning=sonnet")
     await office.says(task, MIRA, "/retry")
     assert (await office.converge(task)).state is State.SPEC_REVIEW, "another profile is approved anew"
+
+
+@pytest.mark.parametrize(
+    ("policy", "model", "code", "words"),
+    [
+        (Policy(), "nonsense", "GW-MODEL-FORM", "the forms are"),
+        (Policy(require_tier="enterprise-certified"), "openai:x", "GW-MODEL-TIER", "these would do: sonnet"),
+        (Policy(residency=("eu",)), "openai:x", "GW-MODEL-RESIDENCY", "these would do: sonnet"),
+    ],
+)
+async def test_no_attempt_begins_with_a_model_that_leads_nowhere_or_where_it_may_not(
+    office: Office, policy: Policy, model: str, code: str, words: str
+):
+    claude = {"claude": ProviderTable(residency="eu")}
+    office.desk.settings = Settings(policy=policy, profile=ProfileTable(planning=model), providers=claude)
+    task = await office.at_spec_gate()
+    await office.says(task, MIRA, "/approve")
+    now = await office.converge(task)
+    assert (now.state, now.blocked_code, len(now.attempts)) == (State.BLOCKED, code, 1)
+    said = office.desk.blobs.get(now.blocked_blob).decode()
+    assert words in said
+    assert "(for planning)" in said
 
 
 async def test_steps_without_a_model_need_none(office: Office):

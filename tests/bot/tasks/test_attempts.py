@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from bot.audit import kinds
 from bot.model.state import State
+from bot.model.task import Usage
 from bot.tasks.attempts import LOST
 from tests.bot.tasks.history import AGENT, COMMIT, SHA, History
 
@@ -75,6 +76,46 @@ def test_a_lost_attempt_that_is_followed_by_a_good_one_counts_no_more():
         history.start("spec").end("spec", outcome="fail", code=LOST)
     assert history.task.lost == 2
     assert history.start("spec").spec().end("spec").task.lost == 0
+
+
+def asked(history: History, attempt: int, call: int, micro_usd: int | None = 40) -> History:
+    history.add("model.call", kinds.ModelCall(attempt, call, "claude", "sonnet"), AGENT)
+    return history.add("model.result", kinds.ModelResult(attempt, call, "end", 1_000, 50, micro_usd), AGENT)
+
+
+def test_what_a_lost_attempt_used_counts_although_it_reported_no_end():
+    history = History().start("spec")
+    asked(asked(history, 1, 1), 1, 2)
+    history.add("model.call", kinds.ModelCall(1, 3, "claude", "sonnet"), AGENT)  # killed in its midst
+    assert history.task.usage == Usage(3, 2_000, 100, 80), "as it happens"
+    lost = kinds.AttemptEnded(1, "spec", LOST)
+    task = history.add("attempt.ended", lost, outcome="fail").task
+    assert (task.usage, task.attempts[0].outcome) == (Usage(3, 2_000, 100, 80), "fail")
+    again = asked(history.start("spec"), 2, 1, None)
+    again.add("attempt.ended", kinds.AttemptEnded(2, "spec", "", "", "", 1, 1_000, 50, None), AGENT)
+    assert again.task.usage == Usage(4, 3_000, 150, None)
+    assert again.task.attempts[1].usage == Usage(1, 1_000, 50, None), "counted once, not twice"
+
+
+def test_calls_of_an_attempt_that_does_not_run_count_for_nobody():
+    history = asked(History().start("spec"), 7, 1)
+    assert history.task.usage == Usage()
+
+
+def test_waiting_for_a_worker_is_no_work():
+    history = History().start("spec")
+    history.now += 60_000
+    assert history.task.attempts[0].heard_ms == 0
+    asked(history, 1, 1)
+    heard = history.task.attempts[0].heard_ms
+    assert heard == history.now - 1
+    history.now += 5_000
+    ended = history.add("attempt.ended", kinds.AttemptEnded(1, "spec", LOST), outcome="fail").task.attempts[0]
+    assert ended.worked(history.now) == history.now - heard
+    measured = History().start("spec")
+    measured.now += 60_000
+    done = measured.spec().add("attempt.ended", kinds.AttemptEnded(1, "spec", dur_ms=4_000), AGENT).task.attempts[0]
+    assert done.worked(measured.now) == 4_000
 
 
 def test_an_archive_that_fails_leaves_the_end_as_it_is():

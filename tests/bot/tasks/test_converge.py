@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from rq import Queue
 
 from bot.audit import kinds
@@ -12,9 +13,13 @@ from bot.keyring import instance_key
 from bot.model.errors import GatewrightError, Unavailable
 from bot.model.event import EventKind
 from bot.model.state import Gate, State, Step
+from bot.model.task import Usage
+from bot.settings import Budget
 from bot.tasks import converge as converging
+from bot.tasks.budget import day_of
 from bot.tasks.converge import converge, converge_quietly
-from tests.bot.tasks.forge import MIRA
+from runners.purse import Purse
+from tests.bot.tasks.forge import MIRA, commit
 from tests.bot.tasks.office import PLAN, SPEC, Office
 
 DAY_MS = 86_400_000
@@ -253,3 +258,136 @@ async def test_a_plan_is_ordered_with_the_spec_that_was_approved(office: Office)
     assert (order.step, order.spec, order.plan) == (Step.PLANNING, now.spec, None)
     records = await office.records(task)
     assert records[order.journal_size].prev == order.journal_head
+
+
+async def limited(office: Office, **limits: float) -> None:
+    office.desk.settings = replace(office.desk.settings, budget=Budget(**limits))
+
+
+async def test_an_order_carries_the_day_and_what_was_used_of_it(office: Office):
+    await limited(office, day_tokens=1_000)
+    day = day_of(office.clock())
+    await Purse(office.redis, day).add(Usage(2, 300, 20, None))
+    order = verify_order(
+        await office.redis.get(f"gw:order:{await office.opened()}:1"),
+        instance_key(office.desk.data, "gatewright").public,
+    )
+    assert order.day == day
+    assert [(each.scope, each.tokens, each.used) for each in order.allowances] == [
+        ("task", 20_000_000, Usage()), ("day", 1_000, Usage(2, 300, 20, None)),
+    ]  # fmt: skip
+
+
+async def test_a_task_whose_budget_is_used_up_blocks_before_its_next_attempt_and_goes_on_when_it_is_raised(
+    office: Office,
+):
+    await limited(office, task_tokens=500)
+    task = await office.opened()
+    digest, refs = office.text(SPEC)
+    await office.reports(task, "spec.set", {"spec_sha256": digest, "rev": 1}, refs=refs, basis="claimed")
+    await office.ends(task, calls=3, tokens_in=400, tokens_out=200, micro_usd=None)
+    await office.says(task, MIRA, "/approve")
+    now = await office.converge(task)
+    assert (now.state, now.blocked_code, len(now.attempts)) == (State.BLOCKED, "GW-BUDGET-TASK", 1)
+    [said] = [comment.body for comment in office.forge.said("kind=blocked")]
+    assert "the task's budget of 500 tokens is used up (600)" in said
+    assert "Raise budget.task\\_tokens" in said or "Raise budget.task_tokens" in said
+    assert "600 of 500 tokens, price not set" in said
+    await office.says(task, MIRA, "/retry")
+    now = await office.converge(task)
+    assert (now.state, now.blocks, len(now.attempts)) == (State.BLOCKED, 2, 1), "the limit is what it was"
+    await limited(office, task_tokens=5_000)
+    await office.says(task, MIRA, "/retry")
+    now = await office.converge(task)
+    assert (now.state, now.running.step, now.running.number) == (State.PLAN, Step.PLANNING, 2)
+
+
+async def test_a_day_that_is_used_up_holds_every_task_until_the_next_one(office: Office):
+    await limited(office, day_calls=5)
+    office.ahead_ms = -DAY_MS
+    await Purse(office.redis, day_of(office.clock())).add(Usage(5, 1, 1, 1))
+    task = await office.opened()
+    now = await office.desk.shelf.read(task)
+    assert (now.state, now.blocked_code, now.attempts) == (State.BLOCKED, "GW-BUDGET-DAY", ())
+    assert "00:00 UTC" in office.forge.said("kind=blocked")[0].body
+    office.ahead_ms = 0
+    await office.says(task, MIRA, "/retry")
+    assert (await office.converge(task)).running.number == 1
+
+
+async def test_minutes_of_attempts_count_for_the_day(office: Office):
+    await limited(office, day_minutes=2)
+    task = await office.opened()
+    office.ahead_ms = 600_000  # in the queue
+    await office.reports(task, "gate", {"rule": "sandbox", "result": "bwrap"})
+    await office.converge(task)
+    await office.ends(task, "fail", code="GW-TEST", dur_ms=90_000)
+    await office.says(task, MIRA, "/retry")
+    now = await office.converge(task)
+    order = verify_order(
+        await office.redis.get(f"gw:order:{task}:2"), instance_key(office.desk.data, "gatewright").public
+    )
+    assert (order.wall_seconds, order.wall_scope) == (30.0, "day")
+    office.ahead_ms += 40_000
+    await office.ends(task, "timeout", code="GW-BUDGET-DAY", dur_ms=31_000)
+    await office.says(task, MIRA, "/retry")
+    now = await office.converge(task)
+    assert (now.blocked_code, len(now.attempts)) == ("GW-BUDGET-DAY", 2)
+
+
+@pytest.mark.parametrize("code", ["GW-BUDGET-ATTEMPT", "GW-BUDGET-TASK", "GW-BUDGET-DAY"])
+async def test_a_budget_reached_in_mid_run_keeps_the_work_blocks_and_goes_on_after_a_retry(office: Office, code: str):
+    task = await office.at_plan_gate()
+    await office.says(task, MIRA, "/approve")
+    await office.converge(task)
+    head, branch = commit("unfinished"), f"gatewright/{task}-retry-the-payment-client"
+    made = {"commit": head, "tree": head, "parent": head, "source_sha256": "c" * 64}
+    await office.reports(task, "model.call", {"call": 1, "provider": "claude", "model": "sonnet"})
+    await office.reports(task, "model.result", {"call": 1, "tokens_in": 900, "tokens_out": 100, "micro_usd": 12_000})
+    await office.reports(task, "commit.made", made)
+    await office.reports(task, "pushed", {"ref": f"refs/heads/{branch}", "commit": head, "size": 0})
+    words = b"the budget of 1,000 tokens is used up (1,000) [" + code.encode() + b"]\nfix: `retry`"
+    refs = [{"commit": office.desk.blobs.put(words), "name": "explanation", "size": len(words)}]
+    sums = {"calls": 1, "tokens_in": 900, "tokens_out": 100, "micro_usd": 12_000}
+    ended = {"step": "coding", "code": code, "commit": head, "source_sha256": "c" * 64, **sums}
+    await office.reports(task, "attempt.ended", ended, outcome="fail", refs=refs)
+    now = await office.converge(task)
+    assert (now.state, now.blocked_code, now.head, now.branch) == (State.BLOCKED, code, head, branch)
+    [said] = [comment.body for comment in office.forge.said("kind=blocked")]
+    assert f"**Kept:** commit `{head[:12]}` on `{branch}`" in said
+    assert "budget of 1,000 tokens is used up" in said
+    assert "`/retry" in said
+    assert f"Code `{code}`" in said
+    await office.says(task, MIRA, "/retry")
+    now = await office.converge(task)
+    order = verify_order(
+        await office.redis.get(f"gw:order:{task}:4"), instance_key(office.desk.data, "gatewright").public
+    )
+    assert (now.state, now.running.number, order.head) == (State.CODING, 4, head)
+    [spent] = [each.used for each in order.allowances if each.scope == "task"]
+    assert spent == Usage(1, 900, 100, 12_000)
+
+
+async def test_what_an_attempt_reported_before_it_was_given_up_counts(office: Office):
+    task = await office.opened()
+    await office.redis.hset(f"rq:job:{task}-1", "status", "started")
+    office.ahead_ms = converging.SILENCE_MS + 1
+    for call in (1, 2):
+        await office.reports(task, "model.call", {"call": call, "provider": "claude", "model": "sonnet"})
+    await office.reports(task, "model.result", {"call": 1, "tokens_in": 70, "tokens_out": 7, "micro_usd": 9})
+    now = await office.converge(task)
+    assert [(a.number, a.code, a.usage) for a in now.attempts] == [
+        (1, "GW-ATTEMPT-LOST", Usage(2, 70, 7, 9)), (2, "", Usage()),
+    ]  # fmt: skip
+    order = verify_order(
+        await office.redis.get(f"gw:order:{task}:2"), instance_key(office.desk.data, "gatewright").public
+    )
+    assert [each.used for each in order.allowances] == [Usage(2, 70, 7, 9)]
+
+
+async def test_a_task_that_was_cancelled_takes_in_what_its_worker_said_last(office: Office):
+    task = await office.opened()
+    await office.says(task, MIRA, "/cancel")
+    await office.reports(task, "model.call", {"call": 1, "provider": "claude", "model": "sonnet"})
+    now = await office.converge(task)
+    assert (now.attempts[0].outcome, now.attempts[0].usage.calls) == ("cancelled", 1)

@@ -7,7 +7,7 @@ from bot.model.errors import Refused
 from bot.model.event import ForgeKind, Repo
 from bot.model.team import Team
 from bot.settings import Budget, GitLab, Settings, Worker
-from bot.tasks.teams import budget_for, check_model, queue_for, team_of
+from bot.tasks.teams import budget_for, check_team, queue_for, team_of
 
 LAB = "gitlab.bank.example"
 SHOP = Repo(ForgeKind.GITLAB, LAB, 7, "pay/core/shop")
@@ -76,12 +76,12 @@ def test_a_repository_chooses_a_queue_that_its_team_lists_and_no_other() -> None
 def test_models_are_those_of_the_team() -> None:
     here = settings(pay=Team(projects=("pay/*",), models=("vllm:*", "sonnet")))
     for model in ("vllm:qwen", "sonnet"):
-        check_model(here, SHOP, model)
-    check_model(here, replace(SHOP, path="other/shop"), "opus")
-    check_model(settings(pay=Team(projects=("pay/*",))), SHOP, "opus")
+        check_team(here, SHOP, model)
+    check_team(here, replace(SHOP, path="other/shop"), "opus")
+    check_team(settings(pay=Team(projects=("pay/*",))), SHOP, "opus")
     for model in ("opus", "Sonnet", "sonnet-4", "other:vllm:qwen"):
         with pytest.raises(Refused) as caught:
-            check_model(here, SHOP, model)
+            check_team(here, SHOP, model)
         assert caught.value.code == "GW-TEAM-MODEL"
         assert "vllm:*, sonnet" in caught.value.why
 
@@ -90,3 +90,13 @@ def test_a_team_lowers_the_budget_and_never_raises_it() -> None:
     here = settings(pay=Team(projects=("pay/*",), phase_minutes=5, qa_rounds=20))
     assert budget_for(here, SHOP) == Budget(phase_minutes=5, qa_rounds=3, turns=100)
     assert budget_for(here, replace(SHOP, path="other/shop")) == Budget()
+
+
+def test_a_team_may_lower_every_limit_and_no_limit_is_weaker_than_any() -> None:
+    lowest = dict.fromkeys(Budget.__struct_fields__, 1)
+    here = settings(pay=Team(projects=("pay/*",), **lowest))
+    assert budget_for(here, SHOP) == Budget(**lowest)
+    higher = {name: limit * 9 for name, limit in lowest.items()}
+    assert budget_for(replace(here, teams={"pay": Team(projects=("*",), **higher)}, budget=Budget(**lowest)), SHOP) == (
+        Budget(**lowest)
+    )

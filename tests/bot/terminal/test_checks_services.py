@@ -10,7 +10,8 @@ import redis as client
 
 from bot.model.policy import Policy
 from bot.network import CA_NAMES, DIRECT_NAMES, PROXY_NAMES
-from bot.settings import GitHub, GitLab, Network, ProfileTable, ProviderTable, Redis, Server, Settings
+from bot.settings import GitHub, GitLab, Network, Redis, Server, Settings
+from bot.settings_file import load
 from bot.terminal.checks import Place, Verdict
 from bot.terminal.checks_services import github, gitlab, models, network, redis
 from tests.simulators.github import GitHubSimulator
@@ -188,14 +189,22 @@ def test_an_unusable_network_fails_with_its_reason_and_none_says_nothing(tmp_pat
     assert list(network(place(tmp_path))) == []
 
 
-def test_models_are_checked_once_each_with_the_phases_they_serve(tmp_path, monkeypatch):
+def test_every_model_and_provider_of_the_settings_is_looked_at_once(tmp_path, monkeypatch):
     for name in NO_MODEL_HERE:
         monkeypatch.delenv(name, raising=False)
-    profile = ProfileTable(planning="opus", coding="gemini-3-pro")
-    known = {"claude": ProviderTable(api_key="k")}
-    found = list(models(place(tmp_path, profile=profile, providers=known)))
-    assert [each.words.split(":")[0] for each in found] == ["spec, qa, qa_fixer", "planning", "coding"]
-    assert "GW-MODEL-PROVIDER-MISSING" in found[2].words
+    config = tmp_path / "gatewright.toml"
+    config.write_text(
+        '[profile]\nplanning = "opus"\ncoding = "gemini-3-pro"\n[providers.claude]\nbase_url = "http://127.0.0.1:9"\n'
+        'api_key = "k"\n[providers.azure]\nbase_url = "http://127.0.0.1:9"\n'
+    )
+    config.chmod(0o600)
+    found = list(models(Place(load(config), config, tmp_path)))
+    subjects = list(dict.fromkeys(each.words.split(": ")[0] for each in found))
+    assert subjects == ["sonnet", "opus", "gemini-3-pro", "providers.azure"]
+    last = {each.words.split(": ")[0]: each for each in found}
+    assert "GW-MODEL-AWAY" in last["opus"].words
+    assert "GW-MODEL-KEY-MISSING" in last["gemini-3-pro"].words or "GW-MODEL-RUNTIME" in last["gemini-3-pro"].words
+    assert "providers.azure.api_key" in last["providers.azure"].fix
 
 
 def test_a_key_in_the_environment_is_what_run_would_take(tmp_path, monkeypatch):

@@ -160,6 +160,13 @@ def test_an_unknown_model_is_refused_before_anything_is_made(machine):
     assert machine.leftovers() == []
 
 
+def test_a_profile_that_there_is_not_is_refused_before_anything_is_made(machine):
+    ended = machine.run("demo", "--yes", "--profile", "fast")
+    assert ended.code == 2
+    assert "error[GW-PROFILE-UNKNOWN]" in ended.err
+    assert machine.leftovers() == []
+
+
 def test_at_a_terminal_every_gate_asks(machine):
     with machine.terminal("demo") as person:
         person.expect("AC-1: A refused connection")  # rendered: no asterisks

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,9 @@ import pytest
 from bot.settings_file import load
 from bot.terminal.checks import Finding, Verdict, fine
 from bot.terminal.doctor import doctor, findings, lines, tail
+from tests.conftest import ROOT
 from tests.simulators.gitlab import GitLabSimulator
+from tests.simulators.models.server import REAL_KEY
 
 WELL = """
 [server]
@@ -18,6 +23,7 @@ data_dir = "{data}"
 [profile]
 planning = "sonnet"
 [providers.claude]
+base_url = "{url}"
 api_key_file = "claude.key"
 [sandbox]
 mode = "none-i-accept-the-risk"
@@ -25,20 +31,33 @@ mode = "none-i-accept-the-risk"
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def api(tmp_path: Path) -> Iterator[str]:
+    """A model's API that lists one model."""
+    script = tmp_path / "script.json"
+    script.write_text("[]")
+    argv = ["-m", "tests.simulators.models", "--script", str(script), "--model", "claude-sonnet-4-5"]
+    with subprocess.Popen([sys.executable, *argv], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.fixture
+def config(tmp_path: Path, api: str) -> Path:
     """Settings of a machine on which nothing is wrong but that it has no sandbox."""
     key = tmp_path / "claude.key"
-    key.write_text("sk-test")
+    key.write_text(REAL_KEY)
     key.chmod(0o600)
     path = tmp_path / "gatewright.toml"
-    path.write_text(WELL.format(data=tmp_path / "data"))
+    path.write_text(WELL.format(data=tmp_path / "data", url=api))
     return path
 
 
 def test_a_machine_that_is_well_ends_with_0(config, capsys):
     assert doctor(config, as_json=False) == 0
     said = capsys.readouterr().out
-    assert "  ok    models      spec, planning, coding, qa, qa_fixer: sonnet -> Claude Agent SDK" in said
+    assert "  ok    models      sonnet: claude-agent-sdk 0." in said
+    assert "  ok    models      sonnet: Claude Agent SDK answers, and knows sonnet" in said
     assert "  ok    redis       embedded: " in said
     assert "0 failed" in said
 

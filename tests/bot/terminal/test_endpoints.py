@@ -100,6 +100,11 @@ def test_adding_again_replaces_url_and_key(house):
         (("openai", URL), KEY, "NAME"),
         (("opencode", URL), KEY, "NAME"),
         (("scripted", URL), KEY, "NAME"),
+        (("sonnet", URL), KEY, "NAME"),
+        (("codex", URL), KEY, "NAME"),
+        (("gpu", URL, "--preset", "grok"), KEY, "PRESET"),
+        (("gpu", "--preset", "groq"), "", "KEY"),
+        (("gpu",), KEY, "URL"),
         (("ollama-here", URL), KEY, "NAME"),
         (("a\x1b[2Jb", URL), KEY, "NAME"),
         (("gpu", "http://gpu-1.example/v1"), KEY, "CLEAR"),
@@ -129,6 +134,28 @@ def test_clear_text_to_another_machine_goes_where_it_is_asked_for(house):
     assert piped(house, "endpoints", "add", "gpu", "http://gpu-1.example/v1", "--insecure").code == 0
 
 
+def test_a_preset_knows_where_a_server_is_and_whether_it_wants_a_key(house):
+    added = piped(house, "endpoints", "add", "fast", "--preset", "groq")
+    assert added.code == 0, added.err
+    local = piped(house, "endpoints", "add", "box", "http://127.0.0.1:8001/v1", "--preset", "vllm", key="")
+    assert local.code == 0, local.err
+    where = {row["name"]: row["base_url"] for row in listed(house)}
+    assert where == {"fast": "https://api.groq.com/openai/v1", "box": "http://127.0.0.1:8001/v1"}
+    with house.terminal("endpoints", "add", "box", "--preset", "vllm") as seat:
+        seat.expect("Key of box (not shown; empty for none): ")
+        seat.type("\n")
+        seat.expect("box is replaced: http://127.0.0.1:8000/v1")
+        assert seat.wait() == 0
+
+
+def test_presets_are_listed(house):
+    said = house.run("endpoints", "presets")
+    assert (said.code, "https://openrouter.ai/api/v1" in said.out) == (0, True)
+    about = json.loads(house.run("endpoints", "presets", "--json").out)
+    assert about["schema"] == "gatewright/endpoint-presets/v1"
+    assert about["presets"]["vllm"]["needs_key"] is False
+
+
 def test_without_a_master_key_nobody_is_asked_for_a_key(machine):
     with machine.terminal(*ADD) as seat:
         seat.expect("GW-ENDPOINT-MASTER")
@@ -151,7 +178,12 @@ def test_an_edited_url_is_found_by_list_doctor_and_worker(house):
     book(house).write_text(book(house).read_text().replace("gpu-1", "evil-1"))
     shown = house.run("endpoints", "list")
     assert (shown.code, "GW-ENDPOINT-MOVED" in shown.out) == (1, True)
-    for words in (("up",), ("work", "--burst"), ("endpoints", "test", "gpu"), ("models", "resolve", "gpu:m")):
+    for words in (
+        ("up",),
+        ("work", "--burst"),
+        ("endpoints", "test", "gpu"),
+        ("models", "resolve", "gpu:m", "--check"),
+    ):
         ended = house.run(*words)
         assert (ended.code, "error[GW-ENDPOINT-MOVED]" in ended.err) == (1, True), ended.err
         assert "add gpu URL" in ended.err

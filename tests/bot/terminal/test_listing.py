@@ -18,6 +18,8 @@ async def test_tasks_are_listed_and_shown(machine, repo, model):
     assert [line for line in listed.out.splitlines() if len(line) > 80] == []
     shown = await call(machine, "tasks", "show", task)
     assert "- **AC-1**: A refused connection" in shown.out
+    assert re.search(r"\n  used        [\d.]+( k)? of 20 M tokens, price not set, \d+ s\n", shown.out)
+    assert re.search(r"\n    Spec      [\d.]+( k)? tokens, price not set, \d+ s\n", shown.out)
     assert f"gatewright tasks approve {task} {digest}" in shown.out
     as_json = json.loads((await call(machine, "tasks", "show", task, "--json")).out)
     assert as_json["schema"] == "gatewright/task/v1"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bot.model.errors import GatewrightError, UsageError
-from bot.settings import ProviderTable, Settings
+from bot.model.policy import Policy
+from bot.model.task import Profile
+from bot.profiles import server_profile
+from bot.settings import NamedProfile, ProfileTable, ProviderTable, Settings, Trigger
 from bot.settings_file import load
-from bot.terminal.models import Machine, choose, lend, profile, verify
+from bot.terminal.models import Machine, choose, lend, picked, profile, profile_of, verify
 from bot.terminal.offers import Offer
 
 KEY = {"GATEWRIGHT_PROVIDERS__CLAUDE__API_KEY": '"sk"'}
@@ -62,3 +65,60 @@ def test_a_model_that_is_named_is_taken_for_all_phases(tmp_path):
     config.write_text("")
     overrides, _ = choose("haiku", config, machine())
     assert {value for name, value in overrides.items() if name.startswith("GATEWRIGHT_PROFILE__")} == {'"haiku"'}
+
+
+FAST = """
+[trigger]
+profile = "slow"
+[profile]
+qa = "opus"
+[profiles.slow]
+spec = "opus"
+[profiles.fast]
+spec = "haiku"
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "named", "found"),
+    [
+        ("haiku", "", Profile("haiku", "haiku", "haiku", "haiku", "haiku")),
+        ("", "fast", Profile(spec="haiku", qa="opus")),
+        ("", "FILE", Profile(coding="haiku", qa="opus")),
+        ("", "", Profile(spec="opus", qa="opus")),
+    ],
+)
+def test_what_is_picked_wins_over_the_servers_default(tmp_path, model, named, found):
+    config, file = tmp_path / "gatewright.toml", tmp_path / "mine.json"
+    config.write_text(FAST)
+    file.write_text('{"phaseModels": {"coding": "haiku"}}')
+    overrides, _ = choose(model, config, machine(), str(file) if named == "FILE" else named)
+    assert server_profile(load(config, overrides)) == found
+
+
+def test_a_profile_is_found_by_name_or_read_from_a_file(tmp_path):
+    settings = Settings(profile=ProfileTable(qa="haiku"), profiles={"fast": NamedProfile(spec="haiku")})
+    assert profile_of("fast", settings) == Profile(spec="haiku", qa="haiku")
+    (tmp_path / "mine.json").write_text('{"phaseModels": {"coding": "haiku"}}')
+    assert profile_of(str(tmp_path / "mine.json"), settings) == Profile(coding="haiku", qa="haiku")
+
+
+@pytest.mark.parametrize(
+    ("model", "named", "code"),
+    [("opus", "fast", "GW-RUN-MODELS"), ("", "fast", "GW-PROFILE-UNKNOWN"), ("", "not-here.json", "GW-PROFILE-FILE")],
+)
+def test_what_names_nothing_or_two_things_is_refused(model, named, code):
+    with pytest.raises(UsageError) as caught:
+        picked(model, named, Settings())
+    assert caught.value.code == code
+
+
+def test_a_model_that_policy_forbids_is_refused_before_anything_is_spent():
+    rules = Settings(
+        policy=Policy(allowed_models=("sonnet", "opus")),
+        profiles={"fast": NamedProfile(coding="haiku")},
+        trigger=Trigger(profile="fast"),
+    )
+    with pytest.raises(UsageError, match=r"haiku \(profiles.fast.coding = haiku\)") as caught:
+        verify(rules, machine())
+    assert caught.value.code == "GW-MODEL-POLICY"

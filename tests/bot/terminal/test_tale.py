@@ -74,7 +74,7 @@ def test_what_a_draft_holds_is_counted():
     assert step_titles("no plan", SPEC) == {}
 
 
-@pytest.mark.parametrize(("micro", "words"), [(140_000, "0.4 s   0.14 USD"), (None, "0.4 s   - USD")])
-def test_an_unknown_price_is_a_dash_and_no_zero(micro, words):
-    assert figures(attempt(Step.SPEC, usage=Usage(micro_usd=micro))) == words
+@pytest.mark.parametrize(("micro", "words"), [(140_000, "0.4 s   0.14 USD"), (None, "0.4 s   31 k tokens, no price")])
+def test_an_unknown_price_is_said_and_no_zero(micro, words):
+    assert figures(attempt(Step.SPEC, usage=Usage(2, 30_000, 1_000, micro))) == words
     assert figures(attempt(Step.PUBLISH)) == "0.4 s"

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from bot.settings import Price
+from runners.gateway.retry import Patience
 from runners.gateway.server import DIALECTS, Gateway
 from runners.providers.protocol import Upstream
 from tests.runners.recorder import ListRecorder
@@ -22,16 +23,21 @@ from tests.simulators.models.bedrock import ACCESS, REGION, SESSION
 from tests.simulators.models.server import REAL_KEY
 
 PRICES = {"claude-test-1": Price(input=3.0, output=15.0)}
+QUICK = Patience(first_seconds=0.01, max_seconds=0.05)
+ONCE = Patience(tries=1)
 
 
 class Bench:
     """A client's view of the door, and what was recorded behind it."""
 
-    def __init__(self, model: ModelServer, door: Gateway, recorder: ListRecorder, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, model: ModelServer, door: Gateway, recorder: ListRecorder, client: httpx.AsyncClient, upstream: Upstream
+    ) -> None:
         self.model = model
         self.door = door
         self.recorder = recorder
         self.client = client
+        self.upstream = upstream  # of the Messages dialect
 
     async def ask(self, path: str = "/v1/messages", /, **fields: Any) -> httpx.Response:
         """Send one model call with the run's token."""
@@ -89,14 +95,12 @@ def bench(directory: Path, recorder: ListRecorder) -> Opener:
                 "bedrock": {"access_key": ACCESS, "session_token": SESSION, "region": REGION} | upstream,
             }
             upstreams = {name: Upstream(**{"dialect": name} | place | own.get(name, {})) for name in DIALECTS}
-            prices = options.pop("prices", PRICES)
-            door = await stack.enter_async_context(
-                Gateway(directory / "door", upstreams, model, recorder, 3, prices=prices, **options)
-            )
+            given: dict[str, Any] = {"prices": PRICES, "patience": QUICK} | options
+            door = await stack.enter_async_context(Gateway(directory / "door", upstreams, model, recorder, 3, **given))
             transport = httpx.AsyncHTTPTransport(uds=str(door.socket))
             client = await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://door", timeout=20)
             )
-            yield Bench(server, door, recorder, client)
+            yield Bench(server, door, recorder, client, upstreams["anthropic"])
 
     return open_bench

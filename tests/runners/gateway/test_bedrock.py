@@ -51,6 +51,24 @@ def test_the_model_is_one_segment_of_the_path(path: str, model: str | None) -> N
     assert (found and found.model) == model
 
 
+@pytest.mark.parametrize("query", ["?type=SYSTEM_DEFINED", "?maxResults=1000&type=SYSTEM_DEFINED", ""])
+async def test_the_list_of_profiles_is_empty_and_asks_nobody(bench: Any, query: str) -> None:
+    async with bench() as b:
+        headers = {"authorization": f"Bearer {b.door.token}"}
+        answer = await b.client.get(f"/inference-profiles{query}", headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"inferenceProfileSummaries": []})
+    assert not b.model.requests
+
+
+async def test_probes_for_other_models_are_refused_and_harm_no_run(bench: Any) -> None:
+    async with bench(HELLO) as b:
+        for model in ("anthropic.claude-opus-4-5", "anthropic.claude-haiku-4-5"):
+            assert (await b.post(f"/model/{model}/invoke", messages=[])).status_code == 403
+            assert b.door.failure is None
+        assert (await b.post(f"/model/{MODEL}/invoke", messages=[])).status_code == 200
+        assert b.door.last_error is None
+
+
 async def test_without_an_address_nothing_is_sent_anywhere(bench: Any) -> None:
     async with bench(HELLO, upstream={"base_url": ""}) as b:
         answer = await b.post(f"/model/{MODEL}/invoke", messages=[])

@@ -14,8 +14,8 @@ import pytest
 
 from bot.model.task import Usage
 from runners.gateway.server import Gateway
-from runners.providers.protocol import Upstream
-from tests.runners.gateway.conftest import settled
+from runners.providers.protocol import Cause, Upstream
+from tests.runners.gateway.conftest import ONCE, settled
 from tests.runners.recorder import ListRecorder
 from tests.simulators.models import Step, Tool
 from tests.simulators.models.server import REAL_KEY
@@ -108,7 +108,7 @@ async def test_an_answer_that_is_none_is_a_502(bench: Any, path: str, body: str)
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
 async def test_errors_of_the_api_pass_with_what_the_client_needs(bench: Any, status: int) -> None:
-    async with bench(Step(status=status, headers={"retry-after": "7", "x-secret": "1"})) as b:
+    async with bench(Step(status=status, headers={"retry-after": "7", "x-secret": "1"}), patience=ONCE) as b:
         answer = await b.ask()
     assert answer.status_code == status
     assert answer.json()["error"]["message"] == f"scripted {status}"
@@ -135,6 +135,8 @@ async def test_a_wrong_key_of_ours_is_the_apis_401(bench: Any) -> None:
 async def test_a_redirect_is_not_followed(bench: Any) -> None:
     async with bench(Step(status=307, headers={"location": "https://elsewhere.example/v1"})) as b:
         answer = await b.ask()
+        assert b.door.failure.cause is Cause.CRASH
+        assert "base_url" in b.door.failure.fix
     assert answer.status_code == 502
     assert "elsewhere.example" in answer.text
     assert b.recorder.unpaired() == []
@@ -142,10 +144,11 @@ async def test_a_redirect_is_not_followed(bench: Any) -> None:
 
 async def test_an_upstream_that_is_not_there_is_a_502_that_says_so(directory: Path, recorder: ListRecorder) -> None:
     upstreams = {"anthropic": Upstream("anthropic", "http://127.0.0.1:9", "k")}
-    async with Gateway(directory, upstreams, "m", recorder, 1) as door:
+    async with Gateway(directory, upstreams, "m", recorder, 1, patience=ONCE) as door:
         transport = httpx.AsyncHTTPTransport(uds=str(door.socket))
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
             answer = await client.post("/v1/messages", json={"model": "m"}, headers={"x-api-key": door.token})
+        assert "cannot be reached" in str(door.failure)
     assert answer.status_code == 502
     assert "GW-GATEWAY-UPSTREAM" in answer.json()["error"]["message"]
     assert recorder.of("model.result")[0].outcome == "fail"
@@ -159,7 +162,10 @@ async def test_a_silent_upstream_ends_in_a_timeout(bench: Any, hang: Any) -> Non
         else:
             with pytest.raises(httpx.RemoteProtocolError):
                 await b.ask(stream=True)
+        assert (await asyncio.wait_for(b.door.failed(), 10)).cause is Cause.TIMEOUT
+        assert "for 0.3 s" in b.door.failure.what
         await settled(b.recorder, 1)
+        assert len(b.model.requests) == 1  # silence is long enough: nobody waits for it twice
     assert b.recorder.of("model.result")[0].outcome == "timeout"
 
 

@@ -11,6 +11,7 @@ from bot.settings import Price
 from runners.gateway.dialect import Kind, Meter, Tokens
 from runners.gateway.gemini import Gemini
 from runners.gateway.sse import Event
+from tests.runners.gateway.conftest import settled
 from tests.runners.gateway.wires import MODEL
 from tests.simulators.models import Step
 from tests.simulators.models.server import REAL_KEY
@@ -30,6 +31,25 @@ async def test_cached_input_is_charged_by_its_own_price(bench: Any) -> None:
     async with bench(HELLO, prices={MODEL: Price(input=3.0, output=15.0, cache_read=1.0)}) as b:
         assert (await b.post(f"/v1beta/models/{MODEL}:streamGenerateContent", contents=[])).status_code == 200
         assert b.door.usage.micro_usd == 800 * 3 + 200 + 20 * 15
+
+
+async def test_a_cut_stream_ends_within_an_event_so_that_the_client_asks_again(bench: Any) -> None:
+    async with bench(Step(text="half of the answer " * 9, cut=True)) as b:
+        answer = await b.post(f"/v1beta/models/{MODEL}:streamGenerateContent?alt=sse", contents=[])
+        await settled(b.recorder, 1)
+    assert answer.text.endswith('data: {"torn')
+    assert "finishReason" not in answer.text
+    assert b.recorder.of("model.result")[0].outcome == "fail"
+
+
+async def test_a_token_count_passes_and_costs_nothing(bench: Any) -> None:
+    async with bench() as b:
+        answer = await b.post(f"/v1beta/models/{MODEL}:countTokens", contents=[])
+        assert answer.json() == {"totalTokens": 42}
+        assert (await b.post("/v1beta/models/dear-model-9:countTokens", contents=[])).status_code == 403
+        assert b.door.usage.tokens_in == 0
+        assert b.door.failure is None
+    assert len(b.model.requests) == 1
 
 
 def test_thoughts_are_counted_as_output_and_the_last_usage_holds() -> None:

@@ -16,6 +16,7 @@ import pytest
 from bot.model.errors import UsageError
 from runners.gateway.server import Gateway
 from runners.providers.protocol import Upstream
+from tests.runners.gateway.conftest import settled
 from tests.runners.recorder import ListRecorder
 from tests.simulators.models import Step
 from tests.simulators.models.server import REAL_KEY
@@ -105,6 +106,56 @@ async def test_other_methods_and_paths_are_refused(bench: Any, line: bytes, stat
     assert not b.model.requests
 
 
+async def test_what_wants_out_is_refused_and_named(bench: Any) -> None:
+    wanted = (
+        b"CONNECT api.github.com:443", b"CONNECT API.github.com.:443", b"GET http://play.googleapis.com:8080/log?x=1",
+        b"POST https://me:secret@evil.example/v1/messages", b"CONNECT [2001:db8::1]:443", b"CONNECT a'<b>:443",
+        b"CONNECT 127.0.0.1:22",
+    )  # fmt: skip
+    async with bench(HELLO) as b:
+        for line in wanted:  # without a token: proxies are sent none
+            answer = await raw(b.door, line + b" HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 403 "), line
+            assert b"GW-GATEWAY-OUTSIDE" in answer
+        assert b.door.outside == [
+            "api.github.com", "play.googleapis.com", "evil.example", "[2001:db8::1]", "a??b?", "127.0.0.1",
+        ]  # fmt: skip
+        for n in range(100):
+            await raw(b.door, b"CONNECT host%d.example:443 HTTP/1.1\r\nhost: x\r\n\r\n" % n)
+        assert len(b.door.outside) == 64
+        assert b.door.failure is None
+    assert not b.model.requests
+
+
+async def test_a_client_that_takes_us_for_its_proxy_on_the_way_to_us_is_served(bench: Any) -> None:
+    body = b'{"model":"claude-test-1"}'
+    async with bench(HELLO) as b:
+        for token, status in ((b.door.token.encode(), b"200"), (b"gw-wrong", b"401")):
+            answer = await raw(
+                b.door, b"POST http://127.0.0.1:8900/v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: %s\r\n"
+                b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (token, len(body), body),
+            )  # fmt: skip
+            assert answer.startswith(b"HTTP/1.1 " + status)
+        assert b.door.outside == []
+
+
+async def test_a_client_that_does_not_read_does_not_hold_a_call_for_ever(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runners.gateway.wire.SEND_SECONDS", 0.3)
+    async with bench(Step(text="x" * (16 << 20))) as b:
+        body = b'{"model":"claude-test-1","stream":true}'
+        _, writer = await asyncio.open_unix_connection(str(b.door.socket))
+        writer.write(
+            b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: %s\r\ncontent-length: %d\r\n\r\n%s"
+            % (b.door.token.encode(), len(body), body)
+        )
+        await settled(b.recorder, 1)
+        assert b.recorder.of("model.result")[0].outcome == "cancelled"
+        writer.close()
+    assert b.door.busy is False
+
+
 @pytest.mark.parametrize(
     "garbage",
     [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"POST /v1/messages HTTP/1.1\r\n" + b"a: b\r\n" * 20000],
@@ -189,6 +240,9 @@ async def test_what_cannot_be_recorded_is_not_forwarded(directory: Path) -> None
                     await client.post("/v1/messages", json={"model": "m"}, headers={"x-api-key": door.token})
                 again = await client.post("/v1/messages", json={"model": "m"}, headers={"x-api-key": door.token})
                 assert again.status_code == 503
+                assert door.failure
+                assert door.failure.code == "GW-GATEWAY-FAULT"
+                raise door.failure  # as a provider's guard does; the fault is what counts
 
     with pytest.raises(OSError, match="No space"):
         await ask_twice()

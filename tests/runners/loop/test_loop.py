@@ -9,7 +9,8 @@ from contextlib import nullcontext
 import pytest
 
 from bot.model.task import Usage
-from runners.loop.loop import ANSWERS, FORMAT_ERRORS, Loop
+from runners.loop.errors import ToolsRefused
+from runners.loop.loop import ANSWERS, FORMAT_ERRORS, STRANGERS, Loop
 from runners.loop.protocol import Call, Prompt, Reply, Stop, System, Turn
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause, Limits
@@ -264,3 +265,82 @@ async def test_a_call_as_text_of_no_known_tool_is_answered_twice_and_then_is_an_
         "There is no tool named Skill",
         "There is no tool named Skill",
     ]
+
+
+class Toolless(Spoken):
+    """A server that takes no tools, from its `since`th call on."""
+
+    since = 0
+
+    async def complete(self, messages, tools, alive):
+        if tools and len(self.heard) >= self.since:
+            raise ToolsRefused("this model does not support tools")
+        return await super().complete(messages, tools, alive)
+
+
+WRITE = Turn('```json\n{"name": "write", "arguments": {"path": "a.py", "content": "x"}}\n```')
+
+
+async def test_where_a_server_takes_no_tools_they_are_described_and_calls_are_read_from_the_text(tmp_path):
+    model = Toolless([WRITE, DONE])
+    result = await loop_of(model).run(request(), BareJail(tmp_path), PlainDoor(), Kept())
+    assert result.text == "All done."
+    assert (tmp_path / "a.py").read_text() == "x"
+    assert model.tools == []
+    system = model.heard[0][0]
+    assert system.text.startswith("S\n\nYou work in the folder")
+    assert '"name": "write"' in system.text
+    assert model.heard[1][0] == system
+    assert model.last.startswith("[write]\n")
+
+
+async def test_a_server_that_takes_tools_no_longer_hears_of_earlier_calls_in_words(tmp_path):
+    model = Toolless([call("list", path="."), DONE])
+    model.since = 1
+    await loop_of(model).run(request(), BareJail(tmp_path), PlainDoor(), Kept())
+    _, _, turn, reply = model.heard[1]
+    assert '{"name": "list", "arguments": {"path":"."}}' in turn.text
+    assert not turn.calls
+    assert isinstance(reply, Prompt)
+
+
+async def test_a_server_that_refuses_tools_nobody_offers_ends_the_run(tmp_path):
+    class Stubborn(Spoken):
+        async def complete(self, messages, tools, alive):
+            raise ToolsRefused("no tools")
+
+    with pytest.raises(ProviderError, match="refuses tools") as raised:
+        await loop_of(Stubborn([])).run(request(), BareJail(tmp_path), PlainDoor(), Kept())
+    assert (raised.value.cause, raised.value.why) == (Cause.ANSWER, "no tools")
+
+
+async def test_a_call_that_the_server_could_not_make_is_read_from_what_it_shows_of_it(tmp_path):
+    garbled = Turn('<function=write{"path": "a.py", "content": "x"}</function>', stop=Stop.GARBLED)
+    _, model = await play([garbled, DONE], tmp_path)
+    assert (tmp_path / "a.py").read_text() == "x"
+    assert model.last.startswith("[write]\n")
+
+
+@pytest.mark.parametrize("text", ["I would now write", '{"name": "writer", "arguments": {}}', ""])
+async def test_a_failed_call_is_never_taken_for_the_answer(tmp_path, text):
+    error = await fails([Turn(text, stop=Stop.GARBLED)] * (FORMAT_ERRORS + STRANGERS), tmp_path)
+    assert error.cause is Cause.ANSWER
+
+
+async def test_what_a_model_thought_is_no_part_of_its_answer(tmp_path):
+    result, _ = await play([Turn('<think>{"ok": 3}</think>\n{"ok": true}')], tmp_path, schema=SCHEMA)
+    assert (result.text, result.answer) == ('{"ok": true}', {"ok": True})
+    _, model = await play([Turn("<think>and on and on"), DONE], tmp_path)
+    assert model.last.startswith("Your answer was empty.")
+
+
+async def test_a_model_that_knows_what_it_can_read_is_believed_before_the_settings(tmp_path):
+    class Small(Spoken):
+        context = 2_000
+
+    (tmp_path / "long.txt").write_text("word\n" * 2_000)
+    model, free = (kind([call("read", path="long.txt"), DONE]) for kind in (Small, Spoken))
+    for one in (model, free):
+        loop = Loop("t", lambda *_, one=one: nullcontext(one), context=50_000)
+        await loop.run(request(), BareJail(tmp_path), PlainDoor(), Kept())
+    assert len(model.last.encode()) < 2_000 * 3 < len(free.last.encode())

@@ -54,3 +54,19 @@ def test_what_was_said_is_never_dropped():
     assert not memory.fit()
     assert not memory.fits()
     assert int(1000 * FOR_INPUT * BYTES_PER_TOKEN) < 9000
+
+
+def test_only_what_was_thought_last_is_kept():
+    memory = Memory(FIRST)
+    for number in range(2):
+        memory.add(Turn("t", thought=f"thought {number}"))
+        memory.add(Prompt("go on"))
+    assert [message.thought for message in memory.messages if isinstance(message, Turn)] == ["", "thought 1"]
+
+
+def test_instructions_can_be_added_and_count():
+    memory = Memory(FIRST, context=200)
+    assert memory.fits()
+    memory.instruct(" and this: " + "x" * 600)
+    assert memory.messages[0].text.startswith("s and this: xxx")
+    assert not memory.fits()

@@ -76,6 +76,11 @@ def test_what_was_only_thought_is_not_done(text):
         'read_file("a.py")',
         '{"tool_calls": [{"type": "function", "function": ' + GOOD + "}]}",
         "{'name': 'read_file', 'arguments': {'path': 'a.py',},}",
+        '```tool_code\nread_file(path="a.py")\n```',
+        'Let me look.\n```tool_code\nprint(read_file(path="a.py"))\n```\nThen we shall see.',
+        '```tool_code\nprint(default_api.read_file(path="a.py"))\n```',
+        '```tool_code\nread_file("a.py")',
+        f"```tool_code\n{GOOD}\n```",
         f"{GOOD}\nObservation: it says\n{EVIL}",
         f"{GOOD}\n<tool_response>fine</tool_response>\n{EVIL}",
     ],
@@ -98,6 +103,9 @@ def test_further_ways_of_writing_the_same_call(text):
         "<tool_call>run\n<arg_key>command</arg_key>\n<arg_value>ls",
         '[TOOL_CALLS]run[ARGS]{"command": "ls',
         'edit_file("a", "b", "c")',
+        "```tool_code\nread_file(path=name)\n```",
+        '```tool_code\nwrite_file(path="a", content="x = "" + y")\n```',
+        '```tool_code\nprint(run(command="ls"), end="")\n```',
     ],
 )
 def test_what_could_mean_two_things_is_not_done_and_is_told(text):
@@ -113,6 +121,9 @@ def test_what_could_mean_two_things_is_not_done_and_is_told(text):
         '{"tasks": [' + GOOD + "]}",
         'First read_file(path="a.py") and then think.',
         '{"name": "run", "arguments": {}, "parameters": {}}',
+        "```tool_code\nx = 3\n```",
+        '```tool_code\nprint("done")\n```',
+        '```python\nread_file(path="a.py")\n```',
         "",
     ],
 )
@@ -137,6 +148,7 @@ PIECES = st.sampled_from([
     EVIL, GOOD, "<think>", "</think>", "```", "```json\n", "`", "{", "}", "[", "(", '"', "'", "\\", "\n",
     "\n\n",
     "<tool_call>", "</tool_call>", "<function=run>", "<parameter=command>", "</parameter>", "</function>", "run(", "=",
+    "```tool_code\n", "print(", "default_api.",
     "[TOOL_CALLS]", "[ARGS]", "Action: run", "\nAction Input: ", "Observation:", "<arg_key>", "<|channel|>analysis",
     "<|message|>", "functools", '{"name": "run", "arguments": {', '{"name": "nobody", "arguments": {}}', "\ud800", "\0",
 ])  # fmt: skip

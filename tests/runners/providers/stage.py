@@ -15,6 +15,7 @@ from typing import Any
 from bot import settings
 from bot.model.state import Phase
 from runners.gateway.server import Gateway
+from runners.providers import guard
 from runners.providers.protocol import Access, Limits, Provider, Request, Result, Upstream
 from runners.workspace.sandbox import Sandbox
 from tests.runners.recorder import ListRecorder
@@ -48,7 +49,7 @@ class Stage:
             "phase": Phase.CODING, "model": self.name, "system": "You are an engineer.",
             "prompt": "Fix add() in calc.py.", "access": Access.WRITE, "limits": QUICK, **changes,
         }  # fmt: skip
-        return await self.provider.run(Request(**asked), self.jail, self.door, self.recorder)
+        return await guard.run(self.provider, Request(**asked), self.jail, self.door, self.recorder)
 
     async def until_exists(self, name: str) -> None:
         """Wait for a file that the agent writes."""

@@ -11,9 +11,10 @@ import httpx2
 import openai
 import pytest
 
+from runners.gateway.retry import Patience
 from runners.loop.loop import Loop
 from runners.loop.protocol import Prompt
-from runners.providers.chat import CUT_RETRIES, RETRIES, ChatModel, connect
+from runners.providers.chat import CUT_RETRIES, ChatModel, connect
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Cause
 from tests.runners.providers.contract import WireContract
@@ -84,11 +85,11 @@ class TestChat(WireContract):
         async with self.stage(Step(status=500, repeat=0, headers={"retry-after": "0"})) as stage:
             with pytest.raises(ProviderError):
                 await stage.run()
-        assert len(stage.recorder.of("model.call")) == RETRIES + 1
+        assert len(stage.recorder.of("model.call")) == Patience().tries
 
     async def test_a_stream_that_breaks_off_with_an_error_is_asked_for_again_and_given_up(self) -> None:
         async with self.stage(Step(text="half " * 9, broken=True, repeat=0)) as stage:
-            with pytest.raises(ProviderError, match="broke off every time") as raised:
+            with pytest.raises(ProviderError, match="broke off 3 times in a row") as raised:
                 await stage.run()
         assert raised.value.cause is Cause.CRASH
         assert len(stage.recorder.of("model.call")) == CUT_RETRIES + 1

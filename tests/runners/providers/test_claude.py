@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -42,6 +43,16 @@ class ClaudeCase:
 
     def answer(self, value: Any) -> Step:
         return Step(tools=(Tool("StructuredOutput", value),))
+
+
+class BedrockCase(ClaudeCase):
+    """The same runtime against a scripted InvokeModel API."""
+
+    dialect = "bedrock"
+    model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+    def provider(self, steps: Sequence[Step | Maker], folder: Path) -> ClaudeProvider:
+        return ClaudeProvider("bedrock", retries=1)
 
 
 class TestClaude(WireContract):
@@ -129,3 +140,21 @@ class TestClaude(WireContract):
                 await stage.run(system="x" * 140_000)
         assert caught.value.cause is Cause.CONTEXT
         assert "131072" in caught.value.why
+
+
+class TestBedrock(WireContract):
+    case = BedrockCase()
+
+    async def test_a_file_is_edited_through_tools(self) -> None:
+        content = "def add(a, b):\n    return a + b\n"
+        steps = Step(tools=(self.case.write("sum.py", content),)), Step(text="done")
+        async with self.stage(*steps) as stage:
+            await stage.run()
+            assert (stage.worktree / "sum.py").read_text() == content
+
+    async def test_only_calls_of_the_routed_model_reach_the_api(self) -> None:
+        steps = Step(tools=(self.case.command("true"),)), Step(text="done")
+        async with self.stage(*steps) as stage:
+            await stage.run()
+        model = quote(self.case.model, safe="")
+        assert {request.target for request in stage.model.requests} == {f"/model/{model}/invoke-with-response-stream"}

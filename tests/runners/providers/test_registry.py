@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from bot.model.errors import GatewrightError, UsageError
-from bot.settings import ProviderTable, Settings
-from runners.providers.registry import create, explanation, upstream
 from bot.model.routing import resolve
+from bot.settings import ProviderTable, Settings
+from runners.providers.registry import create, explanation
 
 SETTINGS = Settings(
     providers={"claude": ProviderTable(api_key="k"), "openai": ProviderTable(auth_token="bearer")},
@@ -24,19 +24,14 @@ def route(text):
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("sonnet", "claude"), ("openai:gpt-5", "openai"), ("o3-mini", "openai"), ("vllm:m", "vllm")],
+    [
+        ("sonnet", "claude"), ("bedrock:m", "bedrock"), ("gpt-5.5", "codex"), ("gemini-3", "gemini"),
+        ("copilot:x", "copilot"), ("opencode:vllm/x", "opencode"), ("openai:gpt-5", "openai"), ("o3-mini", "openai"),
+        ("azure:d", "azure"), ("ollama:m", "ollama"), ("vllm:m", "vllm"),
+    ],
 )
 def test_a_route_becomes_a_provider(text, name):
     assert create(route(text), SETTINGS).name == name
-
-
-@pytest.mark.parametrize("text", ["gpt-5", "gemini-3", "copilot:x", "opencode:a/b", "azure:d", "bedrock:m", "ollama:m"])
-def test_a_provider_that_is_not_here_yet_says_so_and_what_to_use(text):
-    with pytest.raises(GatewrightError) as raised:
-        create(route(text), SETTINGS)
-    assert raised.value.code == "GW-MODEL-PROVIDER-MISSING"
-    assert "is not available in this version" in raised.value.what
-    assert "claude-*, openai:<model>" in raised.value.fix
 
 
 def test_a_provider_that_is_switched_off_says_by_which_key():
@@ -56,37 +51,9 @@ def test_recorded_answers_play_only_where_the_settings_name_a_folder(tmp_path):
         create(route("scripted:../demo"), settings)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("opus", ("anthropic", "https://api.anthropic.com", "k", "", "claude")),
-        ("openai:x", ("openai", "https://api.openai.com/v1", "", "bearer", "openai")),
-        ("vllm:x", ("openai", "http://127.0.0.1:8000/v1", "", "", "vllm")),
-    ],
-)
-def test_the_gateway_is_told_dialect_place_and_key(text, expected):
-    found = upstream(route(text), SETTINGS)
-    assert (found.dialect, found.base_url, found.api_key, found.auth_token, found.provider) == expected
-    assert "bearer" not in repr(found)
-
-
-@pytest.mark.parametrize(
-    ("text", "settings", "code"),
-    [
-        ("sonnet", Settings(), "GW-MODEL-KEY-MISSING"),
-        ("bare:m", SETTINGS, "GW-MODEL-ENDPOINT-URL"),
-        ("scripted:x", SETTINGS, "GW-MODEL-NO-UPSTREAM"),
-    ],
-)
-def test_what_is_unset_is_named(text, settings, code):
-    with pytest.raises(UsageError) as raised:
-        upstream(resolve(text, SETTINGS.endpoints), settings)
-    assert raised.value.code == code
-
-
 def test_resolving_and_describing_a_route_imports_no_sdk_and_no_loop():
     program = (
-        "import sys; from runners.providers import registry, routing; "
+        "import sys; from runners.providers import registry; "
         "print([m for m in sys.modules if m.split('.')[0] in ('openai', 'httpx2', 'claude_agent_sdk', 'jsonschema')])"
     )
     ran = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
@@ -104,7 +71,7 @@ def test_a_checked_explanation_is_the_same_where_all_is_there(text):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("sonnet", "GW-MODEL-KEY-MISSING"), ("gemini-3-pro", "GW-MODEL-PROVIDER-MISSING"), ("son", "GW-MODEL-FORM")],
+    [("sonnet", "GW-MODEL-KEY-MISSING"), ("gemini-3-pro", "GW-MODEL-KEY-MISSING"), ("son", "GW-MODEL-FORM")],
 )
 def test_a_checked_explanation_fails_as_a_run_would(text, code):
     with pytest.raises(GatewrightError) as caught:

@@ -30,12 +30,13 @@ class _Log(list[Seen]):
             log.write(json.dumps(asdict(seen)) + "\n")
 
 
-async def serve(script: Path, port: int, key: str, log: Path | None) -> None:
+async def serve(script: Path, port: int, key: str, log: Path | None, models: list[str]) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = ModelServer(Script.load(script), key=key, port=port)
+    server.models = tuple(models) or server.models
     if log:
         server.requests = _Log(log)
     async with server:
@@ -50,8 +51,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--key", default=REAL_KEY, help="the only key that is accepted")
     parser.add_argument("--log", type=Path, help="append accepted requests here, one JSON a line")
+    parser.add_argument("--model", action="append", default=[], help="a model that it lists; may be repeated")
     given = parser.parse_args()
-    asyncio.run(serve(given.script, given.port, given.key, given.log))
+    asyncio.run(serve(given.script, given.port, given.key, given.log, given.model))
 
 
 if __name__ == "__main__":

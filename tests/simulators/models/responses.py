@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any
 
-from tests.simulators.models.script import Step
+from tests.simulators.models.script import Step, Tool
 
 
 def _items(step: Step) -> list[dict[str, Any]]:
@@ -16,13 +16,14 @@ def _items(step: Step) -> list[dict[str, Any]]:
         "id": "msg_1",
         "content": [{"type": "output_text", "text": step.text}],
     }
-    return [said] * bool(step.text) + [
-        {
-            "type": "function_call", "call_id": f"call_{at}", "name": tool.name,
-            "arguments": json.dumps(tool.arguments) if tool.raw is None else tool.raw,
-        }
-        for at, tool in enumerate(step.tools)
-    ]  # fmt: skip
+    return [said] * bool(step.text) + [_call(at, tool) for at, tool in enumerate(step.tools)]
+
+
+def _call(at: int, tool: Tool) -> dict[str, Any]:
+    if tool.is_custom:
+        return {"type": "custom_tool_call", "call_id": f"call_{at}", "name": tool.name, "input": tool.raw or ""}
+    arguments = json.dumps(tool.arguments) if tool.raw is None else tool.raw
+    return {"type": "function_call", "call_id": f"call_{at}", "name": tool.name, "arguments": arguments}
 
 
 def response(model: str, step: Step) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     arguments: dict[str, Any] = {}
     raw: str | None = None
+    is_custom: bool = False  # Responses: a call whose input is free text, given by `raw`
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

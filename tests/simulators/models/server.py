@@ -36,6 +36,7 @@ class ModelServer:
     def __init__(self, script: Script, *, key: str = REAL_KEY, port: int = 0) -> None:
         self.script = script
         self.key = key
+        self.down = 0  # so many requests get 503, whatever they ask for
         self.models: tuple[str, ...] = ("toy",)  # what `GET /v1/models` lists
         self.requests: list[Seen] = []
         self.refused: list[Seen] = []
@@ -88,15 +89,22 @@ class ModelServer:
 
     async def _answer(self, seen: Seen, raw: bytes, reply: _Reply) -> None:
         path = seen.target.split("?", 1)[0]
-        wire = wires.wire_of(path)
+        wire = wires.lists(seen.method, path, seen.headers) or wires.wire_of(path)
         if not self._knows(seen, wire, raw):
             self.refused.append(seen)
             await reply.json(401, wires.ERRORS[wire](401, "invalid x-api-key"))
             return
         self.requests.append(seen)
-        if path == "/v1/messages/count_tokens":
+        if self.down:
+            self.down -= 1
+            await reply.json(503, wires.ERRORS[wire](503, "down"))
+        elif path == "/v1/messages/count_tokens":
             await reply.json(200, {"input_tokens": 42})
-        elif (seen.method, path) == ("GET", "/v1/models"):
+        elif wires.COUNT.fullmatch(path):
+            await reply.json(200, {"totalTokens": 42})
+        elif wires.lists(seen.method, path, seen.headers) == "gemini":
+            await reply.json(200, {"models": [{"name": f"models/{name}"} for name in self.models]})
+        elif wires.lists(seen.method, path, seen.headers):
             listed = [{"id": name, "object": "model", "created": 1, "owned_by": "script"} for name in self.models]
             await reply.json(200, {"object": "list", "data": listed})
         elif (seen.method, path) == ("GET", "/api/tags"):

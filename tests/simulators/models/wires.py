@@ -10,6 +10,7 @@ from tests.simulators.models.script import Step
 
 AZURE = re.compile(r"/openai/(v1|deployments/[^/]+)/(chat/completions|responses)")
 GEMINI = re.compile(r"/v1beta/models/([^/]+):(generateContent|streamGenerateContent)")
+COUNT = re.compile(r"/v1beta/models/([^/]+):countTokens")
 BEDROCK = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)")
 PLAIN = {
     "/v1/messages": "anthropic",
@@ -34,12 +35,21 @@ class Shaped(NamedTuple):
 
 def wire_of(path: str) -> str:
     """Name the wire of a path; unknown ones are OpenAI's, whose paths servers vary most."""
-    for name, pattern in (("azure", AZURE), ("gemini", GEMINI), ("bedrock", BEDROCK)):
+    for name, pattern in (("azure", AZURE), ("gemini", GEMINI), ("gemini", COUNT), ("bedrock", BEDROCK)):
         if pattern.fullmatch(path):
             return name
     if path.startswith("/v1/messages"):
         return "anthropic"
     return "ollama" if path.startswith("/api/") else "openai"
+
+
+def lists(method: str, path: str, headers: dict[str, str]) -> str:
+    """Name the wire in which the models there are are asked for, empty where they are not."""
+    if method != "GET":
+        return ""
+    if path == "/v1/models":
+        return "anthropic" if "anthropic-version" in headers else "openai"
+    return {"/v1beta/models": "gemini", "/openai/v1/models": "azure"}.get(path, "")
 
 
 def asks(path: str) -> bool:
