@@ -19,6 +19,7 @@ INSIDE: Final = "/opt/rt/opencode"
 SEARCH_INSIDE: Final = "/home/agent/.cache/opencode/bin/rg"  # where OpenCode would download it to
 SYSTEM: Final = "/usr/local/bin:/usr/bin"  # of the machine, which the jail shows
 CONFIG: Final = "/opt/rt/opencode.config"  # read-only: OpenCode would install an npm package into what it can write
+STAND: Final = f"{CONFIG}/opencode"  # where it stands: opencode.js says why not in the worktree
 PROVIDER: Final = "gatewright"  # no provider that OpenCode knows, so that it makes no exceptions for it
 CONTEXT: Final = 128_000  # tokens
 OUTPUT_MAX: Final = 16_384  # tokens of one answer; many models refuse to be asked for more
@@ -61,13 +62,13 @@ class OpenCode:
         model = request.model.partition("/")[2]
         config = configuration(model, request.access, f"{jail.gateway_url}/v1", door.token, self._context)
         return Start(
-            argv=(INSIDE, "run", "--format", "json", "--title", TITLE, "-m", f"{PROVIDER}/{model}"),
+            argv=(INSIDE, "run", "--dir", STAND, "--format", "json", "--title", TITLE, "-m", f"{PROVIDER}/{model}"),
             env=ENV,
             binds=((program, INSIDE), *self._search()),
             files={
-                f"{CONFIG}/opencode/opencode.json": json.dumps(config).encode(),
-                f"{CONFIG}/opencode/.gitignore": b"",  # it writes one where there is none, and ends where it cannot
-                f"{CONFIG}/opencode/watch.js": (files(__package__) / "opencode.js").read_bytes(),
+                f"{STAND}/opencode.json": json.dumps(config).encode(),
+                f"{STAND}/.gitignore": b"",  # it writes one where there is none, and ends where it cannot
+                f"{STAND}/watch.js": (files(__package__) / "opencode.js").read_bytes(),
             },
             stdin=prompt.encode(errors="replace"),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -29,9 +30,7 @@ class BadModels:
 
     case: Any
 
-    def stage(self, *steps: Any, allowances: tuple[Allowance, ...] = ()) -> AbstractAsyncContextManager[Stage]:
-        """Open a stage on which the model plays these steps."""
-        raise NotImplementedError
+    stage: Callable[..., AbstractAsyncContextManager[Stage]]  # the contract's
 
     async def test_garbage_instead_of_json_is_a_crash(self) -> None:
         async with self.stage(Step(body="<html>502 from a proxy</html>", repeat=0)) as stage:

@@ -10,6 +10,7 @@ gateway (all but recorded answers).
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
+from bot.model.allowance import Allowance
 from bot.model.task import Usage
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause, Provider
 from runners.workspace.sandbox import probe
 from tests.conftest import missing
+from tests.runners.providers.bad_models import BadModels
 from tests.runners.providers.stage import QUICK, Stage, open_stage
 from tests.simulators.models import Step, Tool
 from tests.simulators.models.script import Maker
@@ -61,6 +64,12 @@ class ProviderCase(Protocol):
         """The model's structured answer."""
 
 
+@functools.cache
+def unconfined() -> str | None:
+    """Name why nothing can be confined on this machine, None where it can."""
+    return probe()
+
+
 def processes(mark: str) -> list[str]:
     """List the command lines on this machine that hold a mark."""
     found = []
@@ -92,13 +101,15 @@ class ProviderContract:
     def _runnable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GATEWRIGHT_PARENT_SECRET", PARENT_SECRET)
         self.folder = tmp_path
-        if lacks := self.case.missing() or probe():
+        if lacks := self.case.missing() or unconfined():
             missing(lacks)
 
-    def stage(self, *steps: Step | Maker) -> AbstractAsyncContextManager[Stage]:
+    def stage(
+        self, *steps: Step | Maker, allowances: tuple[Allowance, ...] = ()
+    ) -> AbstractAsyncContextManager[Stage]:
         """Open a stage on which the model plays these steps."""
         provider = self.case.provider(steps, self.folder)
-        return open_stage(provider, self.case.dialect, self.case.model, steps)
+        return open_stage(provider, self.case.dialect, self.case.model, steps, allowances)
 
     async def test_a_text_answer_comes_back(self) -> None:
         async with self.stage(Step(text="all is well")) as stage:
@@ -201,7 +212,7 @@ class ProviderContract:
         assert PARENT_SECRET.encode() not in seen
 
 
-class WireContract(ProviderContract):
+class WireContract(BadModels, ProviderContract):
     """What every provider does whose model is asked over the gateway."""
 
     async def test_the_key_is_put_in_by_the_gateway_alone(self) -> None:

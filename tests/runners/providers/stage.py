@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import settings
+from bot.model.allowance import Allowance
 from bot.model.state import Phase
 from runners.gateway.server import Gateway
 from runners.providers import guard
@@ -60,19 +61,29 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(
-    provider: Provider, dialect: str, model: str, steps: Sequence[Step | Maker] = ()
+    provider: Provider,
+    dialect: str,
+    model: str,
+    steps: Sequence[Step | Maker] = (),
+    allowances: tuple[Allowance, ...] = (),
 ) -> AsyncIterator[Stage]:
     """Set the stage for one run and clear it away."""
     home = _home()
     try:
         async with AsyncExitStack() as stack:
-            yield await _set(stack, home, provider, dialect, model, steps)
+            yield await _set(stack, home, provider, dialect, model, steps, allowances)
     finally:
         shutil.rmtree(home)
 
 
-async def _set(
-    stack: AsyncExitStack, home: Path, provider: Provider, dialect: str, model: str, steps: Sequence[Step | Maker]
+async def _set(  # noqa: PLR0913 - the parts of a stage
+    stack: AsyncExitStack,
+    home: Path,
+    provider: Provider,
+    dialect: str,
+    model: str,
+    steps: Sequence[Step | Maker],
+    allowances: tuple[Allowance, ...],
 ) -> Stage:
     slot = secrets.randbelow(1000)  # a user of its own, so that a neighbour's processes do not count here
     table = settings.Sandbox()
@@ -82,7 +93,8 @@ async def _set(
     server = await stack.enter_async_context(ModelServer(Script(steps)))
     base = server.url + ("/v1" if dialect == "openai" else "")
     upstreams = {dialect: Upstream(dialect, base, REAL_KEY)}
-    door = await stack.enter_async_context(Gateway(home / "door", upstreams, model, recorder, 1, uid=uid))
+    gateway = Gateway(home / "door", upstreams, model, recorder, 1, uid=uid, allowances=allowances)
+    door = await stack.enter_async_context(gateway)
     jail = Sandbox.create(table, worktree, socket=door.socket, directory=home / "jail", slot=slot)
     stack.push_async_callback(jail.close)
     stage = Stage(provider, server, door, jail, recorder)
