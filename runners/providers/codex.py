@@ -79,6 +79,7 @@ def settings(limits: Limits, jail: Jail) -> list[str]:
     return [
         'model_provider="gw"',
         f"model_providers.gw={{{table}}}",
+        # Without this, a run that may do everything makes Codex trust the folder, and start the servers it names.
         f'projects={{"{jail.inside}"={{trust_level="untrusted"}}}}',
         "check_for_update_on_startup=false",
         "analytics.enabled=false",

@@ -4,6 +4,7 @@
 import { resolve } from "path"
 
 const WORKTREE = "/workspace"
+const ELSEWHERE = /^ *(?:Is directory a git repo|Workspace root folder): .*\n/gm // true of where it stands only
 const say = (part) => process.stdout.write(JSON.stringify({ type: "gatewright", part }) + "\n")
 const within = (path) => resolve(WORKTREE, path)
 const PATHS = { read: "filePath", edit: "filePath", write: "filePath", grep: "path", glob: "path", bash: "workdir" }
@@ -18,7 +19,7 @@ const locate = (tool, args) => {
 
 export const Watch = async ({ directory }) => {
   say({})
-  const moved = (text) => text.replaceAll(directory, WORKTREE).replace(/^ *Is directory a git repo: .*\n/m, "")
+  const moved = (text) => text.replaceAll(directory, WORKTREE).replace(ELSEWHERE, "")
   return {
     "tool.execute.before": async ({ tool, callID }, { args }) => {
       say({ tool, callID, input: args })

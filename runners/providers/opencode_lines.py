@@ -45,9 +45,9 @@ class Lines:
                 yield _failed(_object(event.get("error")))
 
     def end(self, exit_code: int, stderr: str) -> Iterable[Happening]:  # noqa: ARG002 - its last step says all
-        """Judge the last step; raise an alarm where our own part of the runtime did not run."""
+        """Judge the last step; a run without our plugin in it is no success."""
         if not self._is_watched:
-            return [Failed("it did not load our plugin, without which it obeys what the repository says to agents")]
+            return [Failed("it did not load our plugin, which leads it to the worktree")]
         if self._reason == "stop":
             return [Ended()]
         why = f"its last step ended with `{self._reason}`" if self._reason else "its last step did not end"

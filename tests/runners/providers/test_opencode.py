@@ -18,7 +18,7 @@ from runners.providers.opencode import CONFIG, PROGRAM, SEARCH, OpenCode, config
 from runners.providers.protocol import Access, Cause, Request
 from runners.providers.tools import tool
 from tests.runners.providers.contract import WireContract
-from tests.runners.providers.stage import Stage
+from tests.runners.providers.stage import Stage, open_stage
 from tests.simulators.models import Step, Tool
 from tests.simulators.models.script import Maker
 
@@ -105,6 +105,31 @@ class TestOpenCode(WireContract):
         assert "X = 1" in str(stage.model.requests[-1].body)
         assert not [request for request in stage.model.requests if "EVIL" in str(request.body)]
         assert offered(stage) == ["bash", "edit", "glob", "grep", "read", "todowrite", "write"]
+
+    async def test_what_the_model_names_is_in_the_worktree(self) -> None:
+        edit = {"filePath": "calc.py", "oldString": "a - b", "newString": "a + b"}
+        steps = (
+            Step(tools=(Tool("edit", edit), Tool("write", {"filePath": "sub/new.py", "content": "X = 1\n"}))),
+            Step(tools=(Tool("bash", {"command": "pwd", "workdir": "sub", "description": "run"}),)),
+            Step(text="done"),
+        )
+        async with self.stage(*steps) as stage:
+            await stage.run()
+            assert "a + b" in (stage.worktree / "calc.py").read_text()
+            assert (stage.worktree / "sub" / "new.py").read_text() == "X = 1\n"
+        assert stage.recorder.of("tool.result")[-1].blobs["out"].strip() == b"/workspace/sub"
+        assert "Working directory: /workspace\n" in str(stage.model.requests[0].body["messages"][0]["content"])
+        assert CONFIG not in str([request.body for request in stage.model.requests])
+
+    async def test_a_patch_is_of_the_worktree_too(self) -> None:
+        body = "*** Update File: calc.py\n@@\n-    return a - b\n+    return a + b\n*** Add File: new.py\n+X = 1\n"
+        patch = Tool("apply_patch", {"patchText": f"*** Begin Patch\n{body}*** End Patch"})
+        steps = Step(tools=(patch,)), Step(text="done")
+        async with open_stage(self.case.provider(steps, self.folder), self.case.dialect, "gpt-5", steps) as stage:
+            stage.name = "openai/gpt-5"  # by its name OpenCode offers it patches
+            await stage.run()
+            assert "a + b" in (stage.worktree / "calc.py").read_text()
+            assert (stage.worktree / "new.py").read_text() == "X = 1\n"
 
     async def test_a_prompt_reaches_the_model_byte_for_byte(self) -> None:
         prompt = (
