@@ -193,6 +193,22 @@ class Sandbox(Section, frozen=True):
     memory_mb: Annotated[int, Meta(ge=512, description="Memory (data segment) of one process in the jail")] = 4_096
     tmp_mb: Annotated[int, Meta(ge=16, description="Size of /tmp in the jail")] = 1_024
     binds: Annotated[tuple[str, ...], Meta(description="Host paths shown read-only in the jail")] = ()
+    rootfs: Annotated[
+        str, Meta(description="Folder of an unpacked root file system to show instead of this machine's /usr")
+    ] = ""
+    jail_memory_mb: Annotated[
+        int, Meta(ge=0, description="Memory of one jail, all processes together, where cgroups can be had; 0: no limit")
+    ] = 8_192
+    cpus: Annotated[float, Meta(ge=0, description="CPUs of one jail, where cgroups can be had; 0: no limit")] = 0.0
+    disk_mb: Annotated[int, Meta(ge=0, description="How much a run may add to its worktree; 0: no limit")] = 8_192
+    network_allow: Annotated[
+        tuple[str, ...],
+        Meta(description='Hosts that agents and checks may reach, through a filtering proxy: "host" or "host:port"'),
+    ] = ()
+    setup_allow: Annotated[
+        tuple[str, ...],
+        Meta(description="Hosts that the [setup] of a repository may reach before the agent starts, in the same form"),
+    ] = ()
 
 
 class Audit(Section, frozen=True):

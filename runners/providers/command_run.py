@@ -91,11 +91,18 @@ class Run:
                 case Returned():
                     self._calls.result(each)
                 case Said():
-                    self.text = ((self.text if each.is_more else "") + each.text)[-TEXT_MAX:]
+                    self._say(each)
                 case Ended():
                     self._ended = True
                 case Failed():
                     self._failed = self._failed or each
+
+    def _say(self, said: Said) -> None:
+        """Keep the answer whole or not at all: half a document is worse than none."""
+        self.text = (self.text if said.is_more else "") + said.text
+        if len(self.text) > TEXT_MAX:
+            self._failed = self._failed or Failed(f"the answer is longer than {TEXT_MAX} characters", Cause.ANSWER)
+            self.text = ""
 
     def _judge(self, code: int) -> str:
         """Hold the end against all that makes a success: the runtime's own word, exit code 0, and an answer."""

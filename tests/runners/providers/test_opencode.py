@@ -86,8 +86,8 @@ class TestOpenCode(WireContract):
     case = OpenCodeCase()
 
     @asynccontextmanager
-    async def stage(self, *steps: Step | Maker) -> AsyncIterator[Stage]:
-        async with super().stage(*steps) as stage:
+    async def stage(self, *steps: Step | Maker, **changes: Any) -> AsyncIterator[Stage]:
+        async with super().stage(*steps, **changes) as stage:
             stage.name = f"openrouter/{self.case.model}"  # as a route names it; the door's model is the rest
             yield stage
             assert stage.door.outside == []
