@@ -136,14 +136,16 @@ class ProviderTable(Section, frozen=True):
         int,
         Meta(
             ge=0,
-            description="Tokens a chat model can read, for our own loop; 0: until the server refuses, Ollama: as its "
-            "model says",
+            description="Tokens a model can read, where its runtime does not know it; 0: until the server refuses, "
+            "Ollama: as its model says",
         ),
     ] = 0
     residency: Annotated[
         str, Meta(pattern=r"^[a-z0-9-]{0,40}\Z", description="Where what is sent there is worked on, in your own words")
     ] = ""
-    binary: Annotated[str, Meta(description="Path of an agent runtime's program; empty: where `make tools` puts it")] = ""
+    binary: Annotated[
+        str, Meta(description="Path of an agent runtime's program; empty: where `make tools` puts it")
+    ] = ""
     api_version: Annotated[
         str, Meta(description="Azure OpenAI: api-version of the older URL form; empty takes the /openai/v1 form")
     ] = ""

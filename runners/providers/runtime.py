@@ -1,4 +1,4 @@
-"""What an agent runtime with a command line is to its driver (command.py): how it is started, and what its lines mean."""
+"""What a command line runtime is to its driver (command.py): how it is started, and what its lines mean."""
 
 from __future__ import annotations
 

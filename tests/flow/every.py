@@ -49,7 +49,9 @@ One new module and its test.
 A function from status to words.
 """
 FILES = {
-    "pay/words.py": f'"""Words, {MARK}."""\n\n\ndef explain(status):\n    return "the provider is busy" if status == 503 else ""\n',
+    "pay/words.py": (
+        f'"""Words, {MARK}."""\n\n\ndef explain(status):\n    return "the provider is busy" if status == 503 else ""\n'
+    ),
     "tests/test_words.py": (
         f'"""Tests, {MARK}."""\n\nimport unittest\n\nfrom pay.words import explain\n\n\n'
         'class WordsTest(unittest.TestCase):\n    def test_busy(self):\n        self.assertIn("busy", explain(503))\n'

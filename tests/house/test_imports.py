@@ -76,6 +76,7 @@ RUNNERS = {
     "runners.access": f"{NOUNS} bot.audit runners.names",
     "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality",
     "runners.agent": f"{NOUNS} runners.gateway runners.providers runners.site",
+    "runners.checkup": f"{NOUNS} bot.network runners.gateway runners.providers",
     "runners.jails": f"{NOUNS} bot.network runners.providers.protocol runners.site runners.workspace",
     "runners.scope": "bot.model",
     "runners.sight": f"{NOUNS} bot.audit runners.scope runners.workspace",
@@ -83,10 +84,11 @@ RUNNERS = {
     "runners.foreign": f"{NOUNS} bot.audit runners.workspace",
     "runners.ground": f"{NOUNS} bot.audit runners.access runners.site runners.workspace",
     "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.foreign "
-    "runners.ground runners.jails runners.phases runners.providers runners.quality runners.scoping runners.site "
+    "runners.gateway.budget runners.ground runners.jails runners.phases runners.providers runners.quality "
+    "runners.scoping runners.site "
     "runners.stream runners.workspace",
     "runners.pipeline": f"{NOUNS} runners.access runners.evidence runners.ground runners.heartbeat runners.names "
-    "runners.phases runners.site runners.stream runners.workbench",
+    "runners.phases runners.purse runners.site runners.stream runners.workbench",
     "runners.job": f"{NOUNS} bot.audit bot.keyring runners.access runners.handover runners.names runners.pipeline "
     "runners.site runners.stream",
     "runners.worker": f"{NOUNS} bot.logs bot.network runners.agent runners.handover runners.job runners.names "
@@ -225,7 +227,7 @@ def test_the_web_process_starts_light() -> None:
 def test_help_starts_light() -> None:
     program = "import sys, bot.cli; print([n for n in sys.modules if n.startswith('bot.')])"
     said = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    light = ["bot.cli_options", "bot.cli_endpoints", "bot.model", "bot.model.errors", "bot.cli"]
+    light = ["bot.cli_options", "bot.cli_endpoints", "bot.cli_models", "bot.model", "bot.model.errors", "bot.cli"]
     assert said.stdout.strip() == str(light)
 
 

@@ -21,6 +21,9 @@ SHAPES = {
 THROUGH = {
     "bot/__main__.py": "tests/bot/test_cli.py",
     "bot/cli_endpoints.py": "tests/bot/terminal/test_endpoints.py",
+    "bot/cli_models.py": "tests/bot/test_cli.py",
+    "runners/gateway/listing.py": "tests/runners/test_checkup.py",
+    "runners/providers/installed.py": "tests/runners/test_checkup.py",
     "bot/cli_options.py": "tests/bot/test_cli.py",
     "bot/audit/checks/calls.py": "tests/bot/audit/test_tampering.py",
     "bot/audit/checks/chain.py": "tests/bot/audit/test_tampering.py",

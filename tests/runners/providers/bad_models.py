@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -42,7 +43,7 @@ class BadModels:
 
     async def test_a_call_with_wrong_types_is_answered_and_the_run_goes_on(self) -> None:
         right = self.case.command("true")
-        wrong = Tool(right.name, dict.fromkeys(right.arguments, {"not": ["a", 7]}))
+        wrong = Tool(right.name, {key: {"not": ["a", 7]} for key in right.arguments})
         async with self.stage(Step(tools=(wrong,)), Step(text="done")) as stage:
             assert (await stage.run()).text.strip() == "done"
         assert stage.recorder.unpaired() == []
@@ -73,14 +74,13 @@ class BadModels:
     async def test_an_answer_of_30_mb_is_borne_or_named(self) -> None:
         async with self.stage(Step(text="word " * (LARGE // 5), repeat=0)) as stage:
             since = time.monotonic()
-            try:
-                result = await stage.run(access=Access.READ)
-            except ProviderError as error:
-                assert error.cause in (Cause.CRASH, Cause.ANSWER, Cause.TIMEOUT)
-                assert error.fix
-            else:
-                assert result.text.startswith("word word")
+            [ended] = await asyncio.gather(stage.run(access=Access.READ), return_exceptions=True)
             assert time.monotonic() - since < QUICK.wall_seconds + 10
+        if isinstance(ended, ProviderError):
+            assert ended.cause in (Cause.CRASH, Cause.ANSWER, Cause.TIMEOUT)
+            assert ended.fix
+        else:
+            assert len(ended.text.strip()) in (LARGE, LARGE - 1)
         assert stage.recorder.unpaired() == []
 
     async def test_a_budget_of_tokens_stops_it_after_one_call_more_at_most(self) -> None:

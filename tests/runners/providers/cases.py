@@ -10,7 +10,7 @@ from tests.runners.providers.test_codex import CodexCase
 from tests.runners.providers.test_copilot import CopilotCase
 from tests.runners.providers.test_gemini import GeminiCase
 from tests.runners.providers.test_ollama import OllamaCase
-#oc
+from tests.runners.providers.test_opencode import OpenCodeCase
 
 CASES: dict[str, ProviderCase] = {
     "claude": ClaudeCase(),
@@ -18,7 +18,7 @@ CASES: dict[str, ProviderCase] = {
     "codex": CodexCase(),
     "copilot": CopilotCase(),
     "gemini": GeminiCase(),
-    #oc
+    "opencode": OpenCodeCase(),
     "openai": ChatCase(),
     "azure": AzureCase(""),
     "azure-older": AzureCase(VERSION),

@@ -104,9 +104,7 @@ class ProviderContract:
         if lacks := self.case.missing() or unconfined():
             missing(lacks)
 
-    def stage(
-        self, *steps: Step | Maker, allowances: tuple[Allowance, ...] = ()
-    ) -> AbstractAsyncContextManager[Stage]:
+    def stage(self, *steps: Step | Maker, allowances: tuple[Allowance, ...] = ()) -> AbstractAsyncContextManager[Stage]:
         """Open a stage on which the model plays these steps."""
         provider = self.case.provider(steps, self.folder)
         return open_stage(provider, self.case.dialect, self.case.model, steps, allowances)

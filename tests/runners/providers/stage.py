@@ -76,7 +76,7 @@ async def open_stage(
         shutil.rmtree(home)
 
 
-async def _set(  # noqa: PLR0913 - the parts of a stage
+async def _set(
     stack: AsyncExitStack,
     home: Path,
     provider: Provider,

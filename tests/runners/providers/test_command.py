@@ -182,11 +182,13 @@ async def test_streams_are_drained_and_bounded() -> None:
     assert len(result.blobs["out"]) == QUICK.output_bytes
 
 
-async def test_words_without_end_are_bounded() -> None:
+async def test_words_without_end_are_no_answer() -> None:
     async with playing(
         "for i in {1..40}; do echo more $(head -c 100000 /dev/zero | tr '\\0' x); done; echo end"
     ) as stage:
-        assert len((await stage.run()).text) <= 1 << 20
+        problem = await failure(stage)
+    assert problem.cause is Cause.ANSWER
+    assert "longer than" in problem.why
 
 
 @pytest.mark.parametrize("script", ["echo say done; echo end", "exec <&-; sleep 0.3; echo say done; echo end"])

@@ -25,9 +25,17 @@ def route(text):
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("sonnet", "claude"), ("bedrock:m", "bedrock"), ("gpt-5.5", "codex"), ("gemini-3", "gemini"),
-        ("copilot:x", "copilot"), ("opencode:vllm/x", "opencode"), ("openai:gpt-5", "openai"), ("o3-mini", "openai"),
-        ("azure:d", "azure"), ("ollama:m", "ollama"), ("vllm:m", "vllm"),
+        ("sonnet", "claude"),
+        ("bedrock:m", "bedrock"),
+        ("gpt-5.5", "codex"),
+        ("gemini-3", "gemini"),
+        ("copilot:x", "copilot"),
+        ("opencode:vllm/x", "opencode"),
+        ("openai:gpt-5", "openai"),
+        ("o3-mini", "openai"),
+        ("azure:d", "azure"),
+        ("ollama:m", "ollama"),
+        ("vllm:m", "vllm"),
     ],
 )
 def test_a_route_becomes_a_provider(text, name):

@@ -12,13 +12,13 @@ import pytest
 
 from bot.audit.kinds import ModelCall
 from bot.model.errors import UsageError
+from bot.model.routing import resolve
 from bot.model.state import Phase
 from bot.settings import ProviderTable, Settings
 from runners.loop.loop import Loop
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Access, Cause
 from runners.providers.registry import create
-from bot.model.routing import resolve
 from runners.providers.scripted import Recording, connector, load
 from tests.runners.loop.parts import BareJail, Kept, PlainDoor, request
 from tests.runners.providers.contract import ProviderContract
