@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 REAL_MODELS := '.[embedded,claude,codex,openai]'
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help demo test tools lint format docs bench clean
+.PHONY: help demo test tools providers lint format docs bench clean
 
 help: ## Print this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,10 @@ test: $(VENV)/.test ## Run all tests; PYTEST_FLAGS are passed on
 	$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
 
 tools: .tools/.made ## Install the agent runtimes that npm brings, into .tools (about 460 MB)
+
+providers: $(VENV)/.test .tools/.made ## Run one task through every provider, each alone with a scripted model
+	@bash deploy/prerequisites.sh test
+	$(VENV)/bin/python -m pytest -v tests/flow/test_every_provider.py $(PYTEST_FLAGS)
 
 lint: $(VENV)/.test ## Check style, types, and that generated docs are fresh
 	$(VENV)/bin/ruff check .

@@ -183,9 +183,12 @@ def models(place: Place) -> Iterator[Finding]:
         yield fine("models", f"`run` takes {found[0].model}: {found[0].because}; a server needs [providers] of its own")
         return
     said, error = ask(place, ["models", "check", "--json"])
-    looks = [json.loads(line) for line in said.splitlines()]
-    for look in looks:
-        words = f"{look['model']}: {look['words']}"
-        yield Finding(Verdict(look["verdict"]), "models", words, look["why"], look["fix"])
-    if error is not None and not looks:
+    for line in said.splitlines():
+        look = json.loads(line)
+        if problem := look.get("error"):
+            yield failed("models", GatewrightError(**problem))
+        else:
+            words = f"{look['model']}: {look['words']}"
+            yield Finding(Verdict(look["verdict"]), "models", words, look["why"], look["fix"])
+    if error is not None and not said:
         yield failed("models", error)

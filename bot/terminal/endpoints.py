@@ -25,7 +25,6 @@ from bot.settings import ProviderTable, Settings
 from bot.settings_file import load
 from bot.terminal.endpoint_trial import try_out
 from bot.terminal.models import Machine
-from bot.terminal.offers import OLLAMA_NAME
 from bot.terminal.screen import safe
 
 KEY_MAX: Final = 8_192
@@ -147,8 +146,7 @@ def _check_free(name: str, settings: Settings, machine: Machine) -> None:
     try:
         machine.resolve(f"{name}:vendor/model", Settings())
     except UsageError:
-        if name != OLLAMA_NAME:
-            return  # nobody goes by that prefix
+        return  # nobody goes by that prefix
     raise UsageError(
         "GW-ENDPOINT-NAME", f"{name} cannot be the name of an endpoint",
         why=f"{name}:<model> is a model string of its own", fix="take another name",

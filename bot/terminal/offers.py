@@ -13,7 +13,6 @@ import httpx
 import msgspec
 
 OLLAMA: Final = "http://127.0.0.1:11434"
-OLLAMA_NAME: Final = "ollama-here"  # an endpoint of ours; `ollama:` is the native provider's
 KEYS: Final = {"ANTHROPIC_API_KEY": "API_KEY", "CLAUDE_CODE_OAUTH_TOKEN": "AUTH_TOKEN"}
 CLAUDE_CLI: Final = "claude"
 
@@ -71,12 +70,8 @@ def _ollama() -> Offer | None:
     names = [str(each["name"]) for each in listed if isinstance(each, dict) and each.get("name")]
     if not names:
         return None
-    prefix = f"GATEWRIGHT_ENDPOINTS__{OLLAMA_NAME.upper()}__"
-    settings = {f"{prefix}BASE_URL": json.dumps(f"{OLLAMA}/v1"), f"{prefix}API_KEY": '"none"'}
-    lacks = _lacks("openai", "openai")
-    return Offer(
-        f"{OLLAMA_NAME}:{names[0]}", f"an Ollama answers at {OLLAMA}", ("endpoints", OLLAMA_NAME), settings, lacks
-    )
+    settings = {"GATEWRIGHT_PROVIDERS__OLLAMA__BASE_URL": json.dumps(OLLAMA)}
+    return Offer(f"ollama:{names[0]}", f"an Ollama answers at {OLLAMA}", ("providers", "ollama"), settings)
 
 
 def _claude_cli() -> Offer | None:

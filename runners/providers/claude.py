@@ -103,7 +103,6 @@ class ClaudeProvider:
             result = await session.run()
         return msgspec.structs.replace(result, usage=door.usage - before)
 
-
     def _way(self, model: str, gateway_url: str, token: str) -> dict[str, str]:
         """Say where the model is asked, in the words of either API."""
         if self.name != BEDROCK:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ PACKAGES: Final = {  # what is imported, the distribution that brings it, our ex
     "azure": ("openai", "openai", "openai"),
     "endpoint": ("openai", "openai", "openai"),
 }
+SEARCH: Final = "node_modules/@vscode/ripgrep-linux-x64/bin/rg"
+SYSTEM: Final = "/usr/local/bin:/usr/bin"  # what the jail shows
 PROGRAMS: Final = {
     "gemini": "@google/gemini-cli/bundle/gemini.js",
     "copilot": "@github/copilot-linux-x64/copilot",
@@ -56,6 +59,8 @@ def _program(provider: str, settings: Settings) -> Installed:
     path = tools.tool(settings.worker.tools_dir, relative, label=LABELS[provider], binary=table.binary)
     if provider == "gemini":
         tools.node(settings.worker.tools_dir, label=LABELS[provider])
+    if provider == "opencode" and not shutil.which("rg", path=SYSTEM):
+        tools.tool(settings.worker.tools_dir, SEARCH, label="ripgrep, which OpenCode searches with,")
     return Installed(str(path), _npm_version(path), TRIED[provider])
 
 

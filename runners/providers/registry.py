@@ -67,7 +67,8 @@ def _claude(route: Route, _settings: Settings) -> Provider:
 def _codex(_route: Route, settings: Settings) -> Provider:
     from runners.providers.codex import Codex  # noqa: PLC0415
 
-    return _command(Codex(binary=_own(settings, "codex").binary))
+    table = _own(settings, "codex")
+    return _command(Codex(binary=table.binary, context=table.context))
 
 
 def _gemini(_route: Route, settings: Settings) -> Provider:

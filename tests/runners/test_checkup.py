@@ -28,7 +28,7 @@ def tools(tmp_path: Path) -> Path:
     modules = tmp_path / "tools" / "node_modules"
     for package, program, version in (
         ("@google/gemini-cli", "bundle/gemini.js", "0.61.0"), ("@github/copilot-linux-x64", "copilot", "1.0.102"),
-        ("opencode-linux-x64", "bin/opencode", "1.18.33"),
+        ("opencode-linux-x64", "bin/opencode", "1.18.33"), ("@vscode/ripgrep-linux-x64", "bin/rg", "1.18.0"),
     ):  # fmt: skip
         path = modules / package / program
         path.parent.mkdir(parents=True)

@@ -21,6 +21,7 @@ def check(entries: Sequence[Entry], sheet: Sheet) -> None:
     """Hold commands, attempts and the issue to the policy in force."""
     standing = begin(entries)
     snapshot: Entry | None = None
+    models: dict[int, str] = {}  # attempt -> the model that its order named
     for entry in entries:
         policy = standing.effective()
         match entry.data:
@@ -30,11 +31,27 @@ def check(entries: Sequence[Entry], sheet: Sheet) -> None:
                 _author(snapshot, entry.data.policy, sheet)
             case kinds.Command(accepted=True, verb=verb) if policy is not None and verb not in READERS:
                 _command(entry, entry.data, policy, sheet)
-            case kinds.AttemptStarted(model=model) if policy is not None and model and policy.allowed_models:
-                if not any(fnmatchcase(model, glob) for glob in policy.allowed_models):
-                    what = "uses a model that policy does not allow"
-                    sheet.find("models", what, entry, expected=", ".join(policy.allowed_models), found=model)
+            case kinds.AttemptStarted(model=model, attempt=number) if policy is not None and model:
+                models[number] = model
+                _model(entry, model, policy, sheet)
+            case kinds.GateResult(rule="fallback", result=model, attempt=number) if policy is not None:
+                _stand_in(entry, model, models.get(number, ""), policy, sheet)
         standing.take(entry)
+
+
+def _model(entry: Entry, model: str, policy: Policy, sheet: Sheet) -> None:
+    if policy.allowed_models and not any(fnmatchcase(model, glob) for glob in policy.allowed_models):
+        what = "uses a model that policy does not allow"
+        sheet.find("models", what, entry, expected=", ".join(policy.allowed_models), found=model)
+
+
+def _stand_in(entry: Entry, model: str, ordered: str, policy: Policy, sheet: Sheet) -> None:
+    """Hold a model that stood in to the policy; of its residency the journal knows nothing."""
+    named = policy.fallbacks.get(ordered, ())
+    if model not in named:
+        what = "lets a model stand in that policy does not name for it"
+        sheet.find("models", what, entry, expected=", ".join(named) or "none", found=model)
+    _model(entry, model, policy, sheet)
 
 
 def _author(snapshot: Entry | None, policy: Policy, sheet: Sheet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from bot.settings_file import load
 from bot.terminal import offers as module
 from bot.terminal.offers import hints, offers
+from tests.simulators.models import ModelServer, Script
+from tests.simulators.models.ollama import MODEL
 
 NAMES = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "OPENAI_API_KEY")
 
@@ -47,6 +50,15 @@ def test_a_key_is_offered_with_the_settings_it_needs(monkeypatch, name, package,
     section, table, key = setting.split(".")
     found = getattr(load(None, dict(offer.overrides)), section)[table]
     assert getattr(found, key) == 'sk-with-"quotes"'
+
+
+async def test_an_ollama_that_answers_is_offered_with_its_first_model(monkeypatch):
+    async with ModelServer(Script()) as server:
+        monkeypatch.setattr(module, "OLLAMA", server.url)
+        server.key = ""  # an Ollama asks for none
+        (offer,) = await asyncio.to_thread(offers)
+    assert offer.model == f"ollama:{MODEL}"
+    assert load(None, dict(offer.overrides)).providers["ollama"].base_url == server.url
 
 
 def test_a_cli_with_a_log_in_of_its_own_is_a_hint_and_no_offer(tmp_path):

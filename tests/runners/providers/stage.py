@@ -71,7 +71,9 @@ async def open_stage(
     home = _home()
     try:
         async with AsyncExitStack() as stack:
-            yield await _set(stack, home, provider, dialect, model, steps, allowances)
+            yield await _set(
+                stack, home, provider=provider, dialect=dialect, model=model, steps=steps, allowances=allowances
+            )
     finally:
         shutil.rmtree(home)
 
@@ -79,6 +81,7 @@ async def open_stage(
 async def _set(
     stack: AsyncExitStack,
     home: Path,
+    *,
     provider: Provider,
     dialect: str,
     model: str,

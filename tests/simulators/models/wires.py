@@ -58,7 +58,9 @@ def asks(path: str) -> bool:
 
 
 def knows(headers: dict[str, str], wire: str, key: str) -> bool:
-    """Check the key where this wire carries it; Bedrock checks its own."""
+    """Check the key where this wire carries it, empty: none is asked for; Bedrock checks its own."""
+    if not key:
+        return True
     bearer = headers.get("authorization") == f"Bearer {key}"
     if wire == "anthropic":
         oauth = "oauth-2025-04-20" in headers.get("anthropic-beta", "")

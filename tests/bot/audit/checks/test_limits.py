@@ -8,7 +8,7 @@ from bot.audit.place import Found
 from bot.audit.sheet import Sheet
 from bot.audit.verify import judge
 from bot.model.policy import Policy
-from tests.bot.audit.story import MIRA, START, TASK, Story
+from tests.bot.audit.story import AGENT, MIRA, START, TASK, Story
 
 
 def whats(story: Story) -> list[str]:
@@ -62,6 +62,24 @@ def test_only_allowed_models_are_used(tmp_path, globs, fine):
     story.start("spec")
 
     assert whats(story) == ([] if fine else ["uses a model that policy does not allow"])
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "globs", "found"),
+    [
+        ({"sonnet": ("bedrock:m",)}, (), []),
+        ({"sonnet": ("opus",)}, (), ["lets a model stand in that policy does not name for it"]),
+        ({"opus": ("bedrock:m",)}, (), ["lets a model stand in that policy does not name for it"]),
+        ({"sonnet": ("bedrock:m",)}, ("sonnet",), ["uses a model that policy does not allow"]),
+    ],
+)
+def test_only_a_stand_in_that_policy_names_takes_over(tmp_path, fallbacks, globs, found):
+    story = Story(tmp_path, Policy(fallbacks=fallbacks, allowed_models=globs))
+    story.opened()
+    number = story.start("spec")
+    story.add("gate", kinds.GateResult("fallback", "bedrock:m", number), AGENT)
+
+    assert whats(story) == found
 
 
 @pytest.mark.parametrize(("outsiders", "fine"), [("fence", True), ("refuse", False)])
