@@ -18,8 +18,10 @@ BENCHES = {
     "ingest": "a signed delivery, the web process",
     "journal": "append, fold, verify",
     "queue": "enqueue to start",
+    "workspace": "a tree of 50,000 files for each task",
     "loop": "a step of our tool loop",
     "gateway": "a model call through the gateway",
+    "runtimes": "one answer out of each agent runtime",
     "label": "label to spec comment",
 }
 

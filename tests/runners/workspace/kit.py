@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -154,6 +155,25 @@ def tree(work: Path) -> Path:
 @pytest.fixture
 def jail(make_jail: MakeJail, tree: Path) -> Sandbox:
     return make_jail(tree)
+
+
+@pytest.fixture
+async def gateway(work: Path) -> AsyncIterator[Path]:
+    """A unix socket that answers each line in capitals, owned as the real gateway's is."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    path = work / "gw.sock"
+    server = await asyncio.start_unix_server(answer, path)
+    if OWNER is not None:
+        os.chown(path, OWNER, OWNER)
+    path.chmod(0o600)
+    yield path
+    server.close()
+    await server.wait_closed()
 
 
 class GitServer(ThreadingHTTPServer):

@@ -21,25 +21,6 @@ from tests.runners.workspace.kit import OWNER, TABLE, ask, names
 ASK = 'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "hello\\n" >&3; head -n1 <&3'
 
 
-@pytest.fixture
-async def gateway(work):
-    """A unix socket that answers each line in capitals, owned as the real gateway's is."""
-
-    async def answer(reader, writer):
-        writer.write((await reader.readline()).upper())
-        await writer.drain()
-        writer.close()
-
-    path = work / "gw.sock"
-    server = await asyncio.start_unix_server(answer, path)
-    if OWNER is not None:
-        os.chown(path, OWNER, OWNER)
-    path.chmod(0o600)
-    yield path
-    server.close()
-    await server.wait_closed()
-
-
 async def test_a_command_runs_in_the_worktree_and_its_end_comes_back(jail, tree):
     ended = await jail.run(["bash", "-c", "pwd; echo made > file; echo oops >&2; exit 3"], timeout=10)
     assert (ended.exit_code, ended.output, ended.timed_out, ended.truncated) == (3, "/workspace\noops\n", False, False)
