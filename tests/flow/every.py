@@ -1,7 +1,7 @@
 """The same two-file task through one provider, alone with a scripted model on a machine that has nothing but loopback.
 
-`python -m tests.flow.every PROVIDER FOLDER` goes into a network namespace of its own where it may (root), plays
-`gatewright demo --yes` there with the provider's genuine runtime, and prints what came of it as JSON.
+`python -m tests.flow.every PROVIDER FOLDER [BUDGET=NUMBER]` goes into a network namespace of its own where it may,
+as root, plays `gatewright demo --yes` there with the provider's genuine runtime, and prints what came of it as JSON.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def story(case: ProviderCase) -> Script:
     return Script([answer] * 100)
 
 
-def tables(name: str, case: ProviderCase, url: str, budget: int) -> dict[str, dict[str, Any]]:
+def tables(name: str, case: ProviderCase, url: str, budget: dict[str, int]) -> dict[str, dict[str, Any]]:
     """Write the settings of one provider: its address and the key that only the gateway may see."""
     table = {"base_url": url + ("/v1" if case.dialect == "openai" else ""), "api_key": REAL_KEY}
     extra = {"bedrock": {"region": "eu-west-1"}, "azure-older": {"api_version": "2024-10-21"}}.get(name, {})
@@ -94,13 +94,14 @@ def tables(name: str, case: ProviderCase, url: str, budget: int) -> dict[str, di
     }.get(name, f"providers.{name}")  # fmt: skip
     # Slots of workers are told apart per network: one of another network must not sweep our user clean.
     user = 100_000 + secrets.randbelow(100_000)
-    return {section: table | extra, "budget": {"task_tokens": budget}, "sandbox": {"user": user}}
+    return {section: table | extra, "budget": budget, "sandbox": {"user": user}}
 
 
 def model_string(name: str, case: ProviderCase) -> str:
     """Say the model as a profile would."""
     prefix = {
-        "claude": "", "codex": "", "gemini": "", "endpoint": "here:", "opencode": "opencode:", "azure-older": "azure:",
+        "claude": "", "codex": "", "gemini": "", "endpoint": "here:", "opencode": "opencode:here/",
+        "azure-older": "azure:",
     }.get(name, f"{name}:")  # fmt: skip
     return prefix + case.model
 
@@ -117,7 +118,7 @@ def alone() -> bool:
     return True
 
 
-async def play(name: str, folder: Path, budget: int) -> dict[str, Any]:
+async def play(name: str, folder: Path, budget: dict[str, int]) -> dict[str, Any]:
     """Run the demo, and say what it left."""
     case = CASES[name]
     async with ModelServer(story(case)) as model:
@@ -133,7 +134,8 @@ async def play(name: str, folder: Path, budget: int) -> dict[str, Any]:
         said, _ = await process.communicate()
         refused = len(model.refused)
     log = folder / "kept" / "data" / "worker.log"
-    outside = [line for line in log.read_text().splitlines() if "gateway.outside" in line]
+    lines = log.read_text().splitlines() if log.is_file() else []  # without one nothing has begun: the code says so
+    outside = [line for line in lines if "gateway.outside" in line]
     found = {"code": process.returncode, "said": said.decode(errors="replace"), "refused": refused, "outside": outside}
     return found | evidence(folder / "kept")
 
@@ -163,7 +165,9 @@ def main() -> None:
     """Play one provider and print what came of it."""
     name, folder, *rest = sys.argv[1:]
     is_alone = alone()
-    found = asyncio.run(play(name, Path(folder), int(rest[0]) if rest else 0))
+    found = asyncio.run(
+        play(name, Path(folder), {key: int(most) for key, _, most in (each.partition("=") for each in rest)})
+    )
     print(json.dumps({"alone": is_alone} | found))
 
 

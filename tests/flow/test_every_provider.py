@@ -61,9 +61,15 @@ def test_the_same_task_leaves_the_same_evidence_and_nothing_else(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["openai", "codex"])
-def test_a_task_stops_at_its_budget_and_one_call_at_most(name: str, folder: Path, jailed: None) -> None:
-    found = play(name, folder / name, "200")  # each call is 120 tokens
+@pytest.mark.parametrize(("name", "limit", "code"), [
+    ("openai", "task_tokens", "GW-BUDGET-TASK"), ("codex", "task_tokens", "GW-BUDGET-TASK"),
+    ("openai", "day_tokens", "GW-BUDGET-DAY"), ("openai", "attempt_tokens", "GW-BUDGET-ATTEMPT"),
+])  # fmt: skip
+def test_a_task_stops_at_its_budget_and_says_which(
+    name: str, limit: str, code: str, folder: Path, jailed: None
+) -> None:
+    most = 100 if limit == "attempt_tokens" else 200  # each call is 120 tokens, and coding takes two
+    found = play(name, folder / name, f"{limit}={most}")
     assert found["code"] != 0
-    assert "GW-BUDGET-TASK" in found["said"]
-    assert "200" in found["said"]
+    assert code in found["said"]
+    assert f"{most} tokens" in found["said"]
