@@ -15,12 +15,12 @@ from bot import __version__
 from bot.cli_endpoints import endpoints
 from bot.cli_models import models
 from bot.cli_options import PLAIN, Config, Json, Model, Profile
+from bot.cli_sandbox import sandbox
 from bot.model.errors import GatewrightError, UsageError
 
 app = typer.Typer(name="gatewright", help="From a labelled issue to a reviewed, proven change.", **PLAIN)
 tasks = typer.Typer(help="Look at tasks and steer them.", **PLAIN)
 audit = typer.Typer(help="Check and read evidence.", **PLAIN)
-sandbox = typer.Typer(help="Try the jail that agents get.", **PLAIN)
 config = typer.Typer(help="See and check settings.", **PLAIN)
 policy = typer.Typer(help="See who may decide what, and why a gate stands where it does.", **PLAIN)
 GROUPS: Final = {
@@ -53,7 +53,8 @@ TARGETS: Final = {
     "audit.verify": "bot.audit.command:verify",
     "audit.show": "bot.audit.command:show",
     "sandbox.probe": "runners.workspace.probe:why_not",
-    "sandbox.run": "runners.workspace.command:run",
+    "sandbox.run": "runners.tryout:run",
+    "sandbox.limits": "runners.workspace.command:limits",
     "models.resolve": "runners.providers.registry:explanation",
     "models.show": "bot.terminal.routes:resolve",
     "models.check": "runners.checkup:check",
@@ -288,16 +289,6 @@ def audit_show(
 ) -> None:
     """Show who did what, and when."""
     raise typer.Exit(target("audit.show")(path, task=task or None, rev=rev or None))
-
-
-@sandbox.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def sandbox_run(
-    context: typer.Context,
-    directory: Annotated[Path, typer.Option("--dir", help="The worktree to show in the jail.")] = Path(),
-    config: Config = None,
-) -> None:
-    """Run a command in exactly the jail that agents get."""
-    raise typer.Exit(target("sandbox.run")(directory, context.args, table=settings(config).sandbox))
 
 
 @config.command("show")

@@ -9,9 +9,11 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from bot import __version__
+from bot.audit.redact import redacted, redacted_data
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -20,16 +22,15 @@ RENAMED: Final = {"event": "message", "timestamp": "@timestamp", "level": "log.l
 OURS: Final = frozenset({"task", "attempt", "delivery", "phase", "forge", "repo", "issue", "code"})
 
 
-def plain(role: str, to: TextIO | None = None) -> None:
-    """Set up the logs of a process that uses the standard library alone."""
+def plain(role: str, to: TextIO | None = None, secrets: Collection[str] = ()) -> None:
+    """Set up the logs of a process that uses the standard library alone; `secrets` never show in them."""
     to = to or sys.stderr
     handler = logging.StreamHandler(to)
-    readable = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    handler.setFormatter(readable if to.isatty() else _Lines(role))
+    handler.setFormatter(_Words(secrets) if to.isatty() else _Lines(role, secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def structured(role: str, to: TextIO | None = None) -> None:
+def structured(role: str, to: TextIO | None = None, secrets: Collection[str] = ()) -> None:
     """Set up the logs of control and workers: structlog, with what libraries log in the same shape."""
     import structlog  # noqa: PLC0415 - see above
 
@@ -38,17 +39,19 @@ def structured(role: str, to: TextIO | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _discreet(secrets),
     ]
     # Plain tracebacks: rich ones print local variables, and those may be keys.
     readable: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    lines: list[Processor] = [structlog.processors.format_exc_info, _ecs(role), structlog.processors.JSONRenderer()]
+    lines: list[Processor] = [_ecs(role), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, *(readable if to.isatty() else lines)],
         logger_factory=structlog.PrintLoggerFactory(to),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
-    plain(role, to)
+    plain(role, to, secrets)
     logging.getLogger().setLevel(logging.WARNING)
 
 
@@ -65,12 +68,32 @@ def _ecs(role: str) -> Processor:
     return rename
 
 
+def _discreet(secrets: Collection[str]) -> Processor:
+    def cut(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {key: redacted_data(value, secrets) for key, value in event.items()}
+
+    return cut
+
+
+class _Words(logging.Formatter):
+    """Writes a record of the standard library for a person."""
+
+    def __init__(self, secrets: Collection[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record and its traceback."""
+        return redacted(super().format(record), self._secrets)
+
+
 class _Lines(logging.Formatter):
     """Writes a record of the standard library as one JSON line."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, secrets: Collection[str]) -> None:
         super().__init__()
         self._role = role
+        self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record."""
@@ -83,4 +106,4 @@ class _Lines(logging.Formatter):
         }
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return json.dumps(named(event, self._role))
+        return json.dumps(named(redacted_data(event, self._secrets), self._role))

@@ -195,6 +195,7 @@ class Sandbox(Section, frozen=True):
     memory_mb: Annotated[int, Meta(ge=512, description="Memory (data segment) of one process in the jail")] = 4_096
     tmp_mb: Annotated[int, Meta(ge=16, description="Size of /tmp in the jail")] = 1_024
     binds: Annotated[tuple[str, ...], Meta(description="Host paths shown read-only in the jail")] = ()
+    path: Annotated[tuple[str, ...], Meta(description="Folders searched for programs in the jail before its own")] = ()
     rootfs: Annotated[
         str, Meta(description="Folder of an unpacked root file system to show instead of this machine's /usr")
     ] = ""
@@ -205,7 +206,10 @@ class Sandbox(Section, frozen=True):
     disk_mb: Annotated[int, Meta(ge=0, description="How much a run may add to its worktree; 0: no limit")] = 8_192
     network_allow: Annotated[
         tuple[str, ...],
-        Meta(description='Hosts that agents and checks may reach, through a filtering proxy: "host" or "host:port"'),
+        Meta(
+            description='Hosts that agents and checks may reach, through a filtering proxy: "host", "*.suffix" or an '
+            'address, each with ":port" or without (443 and 80)'
+        ),
     ] = ()
     setup_allow: Annotated[
         tuple[str, ...],

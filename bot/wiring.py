@@ -20,6 +20,7 @@ from bot.forges.local import HOST, LocalForge
 from bot.forges.protocol import Forge
 from bot.inbox import Inbox
 from bot.keyring import instance_key
+from bot.known_secrets import known_secrets
 from bot.model.errors import UsageError
 from bot.model.event import ForgeKind
 from bot.network import go_out
@@ -86,5 +87,5 @@ def control(settings: Settings) -> None:
             "control alone cannot use the embedded Redis",
             fix="use `gatewright up`, or set redis.url to redis://, rediss:// or unix://",
         )
-    logs.structured("control")
+    logs.structured("control", secrets=known_secrets(settings))
     asyncio.run(run_control(settings, settings.redis.url))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
@@ -28,7 +26,7 @@ from runners.providers import guard, registry
 from runners.providers.errors import ProviderError
 from runners.providers.protocol import Cause, Door, Jail, Limits, Provider, Recorder, Request, Result, Upstream
 from runners.providers.upstreams import asked_for, table_of, upstream
-from runners.site import Site
+from runners.site import Site, socket_folder
 
 AWAY: Final = (Cause.RATE, Cause.QUOTA, Cause.TIMEOUT, Cause.CRASH)  # what another provider may not suffer from
 
@@ -135,7 +133,7 @@ async def hired(site: Site, order: Order, recorder: Recorder, purse: Purse | Non
         yield Agent(settings, order.policy, recorder, WalledDoor(order.attempt), order.model, route, provider, [])
         return
     upstreams, asked, prices = _way(route, settings)
-    with _socket_folder(site) as folder:
+    with socket_folder(site) as folder:
         gateway = Gateway(
             folder, upstreams, asked, recorder, order.attempt,
             prices=prices, allowances=order.allowances, purse=purse, uid=site.user,
@@ -148,13 +146,3 @@ def _way(route: Route, settings: Settings) -> tuple[dict[str, Upstream], str, Ma
     """Say where the calls of a route go: upstream by dialect, the model's name on the wire, and what it costs."""
     to = upstream(route, settings)
     return {to.dialect: to}, asked_for(route), table_of(route, settings).prices
-
-
-@contextmanager
-def _socket_folder(site: Site) -> Iterator[Path]:
-    """Make a folder with a short path, which a unix socket needs; another user than ours has to get through it."""
-    base = os.environ.get("XDG_RUNTIME_DIR") if site.user is None else None
-    with tempfile.TemporaryDirectory(prefix="gw-", dir=base) as name:
-        folder = Path(name)
-        folder.chmod(0o700 if site.user is None else 0o711)
-        yield folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -18,6 +19,9 @@ from bot.model.qa_document import render_qa
 from bot.model.state import Step
 from runners.names import Names
 from runners.quality.trace import Work, trace
+from runners.workspace.git import Git
+
+LABEL: Final = "evidence"  # the step that a commit of evidence names
 
 
 async def journal(redis: Redis, names: Names, order: Order) -> tuple[bytes, ...]:
@@ -71,3 +75,12 @@ def _foreign(why: str) -> GatewrightError:
         why=why,
         fix="verify it with `gatewright audit verify`; somebody else has written to Redis",
     )
+
+
+async def work(git: Git, order: Order, head: str) -> tuple[Work, ...]:
+    """Read the steps out of the trailers of our own commits."""
+    form = "%H%x00%(trailers:key=Gatewright-Task,valueonly)%x00%(trailers:key=Gatewright-Step,valueonly)%x01"
+    raw = await git.run("log", "--reverse", f"--format={form}", f"{order.base_commit}..{head}")
+    rows = [row.strip("\n").split("\0") for row in raw.decode("utf-8", "replace").split("\x01") if row.strip()]
+    ours = [(commit, label.strip()) for commit, task, label in rows if task.strip() == order.task]
+    return tuple(Work(int(label) if label.isdecimal() else 0, commit) for commit, label in ours if label != LABEL)

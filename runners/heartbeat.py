@@ -15,7 +15,7 @@ from bot.model.errors import GatewrightError, Superseded, Unavailable
 from runners.names import ALIVE_SECONDS, Names
 
 BEAT: Final = 5.0  # seconds between heartbeats
-LOOK: Final = 1.0  # seconds between looks at the stop key
+LOOK: Final = 0.4  # seconds between looks at the stop key
 
 
 class Stopped(GatewrightError):

@@ -13,8 +13,10 @@ from bot.model.event import ForgeKind
 from bot.model.order import Order
 from bot.network import trusted
 from bot.settings import Settings
-from runners.providers.protocol import Jail
+from runners.providers.protocol import Jail, Recorder
+from runners.setup.setup import Setup
 from runners.site import Site
+from runners.way_out import way_out
 from runners.workspace.files import erase, passage
 from runners.workspace.open import OpenJail
 from runners.workspace.sandbox import Sandbox, probe
@@ -35,11 +37,45 @@ def choose(settings: Settings, order: Order, *, is_recorded: bool) -> Kind:
     return "bwrap" if why is None else "none"
 
 
+def confined(
+    site: Site,
+    tree: Path,
+    directory: Path,
+    *,
+    objects: Path | None = None,
+    socket: Path | None = None,
+    egress: Path | None = None,
+    prepared: Path | None = None,
+) -> Sandbox:
+    """Make the one jail that there is on this site: for agents, for checks, and for whoever wants to try it."""
+    return Sandbox.create(
+        site.settings.sandbox,
+        tree,
+        objects=objects,
+        socket=socket,
+        directory=directory,
+        slot=site.slot,
+        cache=site.work / "runtimes",
+        trust=trusted(site.settings),
+        egress=egress,
+        prepared=prepared,
+    )
+
+
 class Jails:
     """The jails of one attempt: one over the agent's tree, others over trees that no agent has touched."""
 
-    def __init__(self, site: Site, kind: Kind, directory: Path, objects: Path, socket: Path | None) -> None:
+    def __init__(
+        self, site: Site, kind: Kind, directory: Path, objects: Path, socket: Path | None, *,
+        setup: Setup, recorder: Recorder,
+    ) -> None:  # fmt: skip
         self.kind = kind
+        self._setup = setup
+        self._recorder = recorder
+        self._egress: Path | None = None
+        self._result: Path | None = None
+        self._is_set_up = False
+        self._is_way_open = False
         self._site = site
         self._directory = directory
         self._objects = objects
@@ -48,29 +84,53 @@ class Jails:
         self._over: dict[Path, Jail] = {}
         self._count = 0
 
-    def over(self, tree: Path) -> Jail:
-        """Open, or go on using, the jail over a tree that stays."""
+    async def over(self, tree: Path, *, is_set_up: bool) -> Jail:
+        """Open, or go on using, the jail over a tree that stays; `is_set_up` puts into it what [setup] has made."""
         if tree not in self._over:
-            self._over[tree] = self._make(tree, self._open, self._socket)
+            self._over[tree] = await self._furnished(tree, self._open, self._socket, is_set_up=is_set_up)
         return self._over[tree]
 
     @asynccontextmanager
     async def fresh(self, worktree: Worktree, commit: str, *, has_door: bool) -> AsyncIterator[Jail]:
-        """Open a jail over a new tree of a commit; both are gone afterwards."""
+        """Open a jail over a new tree of a commit; both are gone afterwards.
+
+        `has_door` is for a model that judges; where there is none, checks are run, and [setup] has been.
+        """
         self._count += 1
         tree = passage(self._directory) / f"fresh-{self._count}"
         try:
             async with AsyncExitStack() as opened:
-                yield self._make(await worktree.checkout(commit, tree), opened, self._socket if has_door else None)
+                checkout = await worktree.checkout(commit, tree)
+                socket = self._socket if has_door else None
+                yield await self._furnished(checkout, opened, socket, is_set_up=not has_door)
         finally:
             await erase(tree)
 
     async def close(self) -> None:
         """End what still runs in any of them, and remove what they were made of."""
-        await self._open.aclose()
-        await erase(self._directory)
+        try:
+            await self._open.aclose()
+        finally:
+            await erase(self._directory)
 
-    def _make(self, tree: Path, opened: AsyncExitStack, socket: Path | None) -> Jail:
+    async def _furnished(self, tree: Path, opened: AsyncExitStack, socket: Path | None, *, is_set_up: bool) -> Jail:
+        if self.kind == "none":
+            jail = self._make(tree, opened, socket, None)
+            if is_set_up:
+                await self._setup.carry_out(jail)
+            return jail
+        if is_set_up and not self._is_set_up:  # before anything of this attempt can be reached from a jail
+            self._result, self._is_set_up = await self._setup.result(self._open), True
+        if not self._is_way_open:
+            allowed = self._site.settings.sandbox.network_allow
+            egress = await self._open.enter_async_context(way_out(self._site, allowed, self._recorder, "egress"))
+            self._egress, self._is_way_open = egress.socket if egress else None, True
+        jail = self._make(tree, opened, socket, self._result if is_set_up else None)
+        if is_set_up and self._result:
+            await self._setup.furnish(jail)
+        return jail
+
+    def _make(self, tree: Path, opened: AsyncExitStack, socket: Path | None, prepared: Path | None) -> Jail:
         passage(self._directory)
         self._count += 1
         directory = self._directory / f"jail-{self._count}"
@@ -80,15 +140,8 @@ class Jails:
             open_jail = OpenJail(table, tree, socket=socket, directory=directory, slot=slot, trust=trust)
             opened.push_async_callback(open_jail.close)
             return open_jail
-        jail = Sandbox.create(
-            table,
-            tree,
-            objects=self._objects,
-            socket=socket,
-            directory=directory,
-            slot=slot,
-            cache=self._site.work / "runtimes",
-            trust=trust,
+        jail = confined(
+            self._site, tree, directory, objects=self._objects, socket=socket, egress=self._egress, prepared=prepared
         )
         opened.push_async_callback(jail.close)
         return jail

@@ -190,6 +190,8 @@ async def _salvaged(bench: Workbench, ending: Ending) -> Ending:
         raise
     except (GatewrightError, TimeoutError) as error:
         structlog.get_logger().warning("attempt.unsaved", task=bench.order.task, why=str(error))
+        if isinstance(error, GatewrightError) and error.code == ending.code:
+            return ending  # said already
         lost = f"{ending.explanation}\n\nWhat the attempt had done could not be pushed: {error}"
         return msgspec.structs.replace(ending, explanation=lost)
 

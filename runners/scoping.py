@@ -10,9 +10,11 @@ import msgspec
 from msgspec.structs import replace
 
 from bot.audit.blobs import Blobs
+from bot.model.errors import GatewrightError
 from bot.model.order import Order
 from runners import evidence
 from runners.scope.findings import digest, findings
+from runners.scope.secrets import Exemption
 from runners.scope.view import Finding
 from runners.sight import look
 from runners.workspace.git import Git
@@ -29,12 +31,17 @@ class Scope(msgspec.Struct, frozen=True):
     is_let_pass: bool
 
 
-async def scope_of(git: Git, blobs: Blobs, order: Order, head: str, clean: Callable[[bytes], bytes]) -> Scope:
+async def scope_of(
+    git: Git, blobs: Blobs, order: Order, head: str, clean: Callable[[bytes], bytes], exempt: Sequence[Exemption] = ()
+) -> Scope:
     """Hold base..head to the plan and the policy of an order."""
     view = await look(git, order.base_commit, head)
-    found = findings(view, evidence.plan(order, blobs), order.policy)
+    found = findings(view, evidence.plan(order, blobs), order.policy, exempt)
     # Secrets go before the digest is taken: it is taken again from what is stored.
-    found = tuple(replace(each, detail=clean(each.detail.encode()).decode()) for each in found)
+    found = tuple(
+        replace(each, path=clean(each.path.encode()).decode(), detail=clean(each.detail.encode()).decode())
+        for each in found
+    )
     sha256 = digest(found)
     data = {"scope_sha256": sha256, "count": len(found), "findings": first(found)}
     return Scope(data, msgspec.json.encode(found), not found or sha256 in order.scope_approved)
@@ -58,3 +65,13 @@ def recordable(path: str) -> str:
     if len(path) <= LONGEST_PATH:
         return path
     return f"{path[:180]}...{hashlib.sha256(path.encode()).hexdigest()}"
+
+
+def undecided() -> GatewrightError:
+    """Say that nothing is pushed before people have decided."""
+    return GatewrightError(
+        "GW-SCOPE-UNDECIDED",
+        "the change holds what its plan does not name or policy protects, and nobody has let that pass",
+        why="the policy or the branch has changed since the scope was decided",
+        fix="`retry`: the findings are put together again, and people are asked",
+    )

@@ -33,13 +33,15 @@ class Row(msgspec.Struct, frozen=True):
 
 async def look(git: Git, base: str, head: str) -> View:
     """Gather what changed between two commits, evidence left out; no attribute or name of the trees has a say."""
-    rows = await _rows(git, base, head)
+    changed = await rows(git, base, head)
     counts = await _counts(git, base, head)
-    names = [oid for row in rows for mode, oid in ((row.old_mode, row.old_oid), (row.mode, row.oid)) if _is_blob(mode)]
+    names = [
+        oid for row in changed for mode, oid in ((row.old_mode, row.old_oid), (row.mode, row.oid)) if is_blob(mode)
+    ]
     room = TEXTS
     files = []
     async with aclosing(git.objects(names)) as contents:
-        for row in rows:
+        for row in changed:
             old, new = await _next(contents, row.old_mode), await _next(contents, row.mode)
             room -= len(old) + len(new)
             files.append(_file(row, old, new, counts.get(row.path, 0), is_room=room > 0))
@@ -57,7 +59,7 @@ def _file(row: Row, old: bytes, new: bytes, lines: int, *, is_room: bool) -> Fil
         old=before or "",
         new=after or "",
         sha256="" if row.mode == NONE else hashlib.sha256(content).hexdigest(),
-        old_sha256=hashlib.sha256(old).hexdigest() if _is_blob(row.old_mode) else "",
+        old_sha256=hashlib.sha256(old).hexdigest() if is_blob(row.old_mode) else "",
         lines=lines,
         is_readable=after is not None,
     )
@@ -73,16 +75,17 @@ def _text(content: bytes) -> str | None:
         return None
 
 
-async def _rows(git: Git, base: str, head: str) -> list[Row]:
+async def rows(git: Git, base: str, head: str) -> list[Row]:
+    """List what differs between two commits or trees, evidence left out."""
     options = ("--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", base, head)
     raw = await git.run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", *options)
     fields = [os.fsdecode(field) for field in raw.split(b"\0")[:-1]]
-    rows = []
+    found = []
     for meta, path in zip(fields[::2], fields[1::2], strict=True):
         old_mode, mode, old_oid, oid, _ = meta[1:].split()
         if not path.startswith(f"{ROOT}/"):
-            rows.append(Row(path, old_mode, mode, old_oid, oid))
-    return rows
+            found.append(Row(path, old_mode, mode, old_oid, oid))
+    return found
 
 
 async def _counts(git: Git, base: str, head: str) -> dict[str, int]:
@@ -119,10 +122,11 @@ async def _read(git: Git, oids: Sequence[str]) -> list[str]:
 
 
 async def _next(contents: AsyncGenerator[bytes, None], mode: str) -> bytes:
-    return await anext(contents) if _is_blob(mode) else b""
+    return await anext(contents) if is_blob(mode) else b""
 
 
-def _is_blob(mode: str) -> bool:
+def is_blob(mode: str) -> bool:
+    """Tell whether a mode stands for a content of its own: a file or a link."""
     return mode not in (NONE, GITLINK)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from bot.audit.keys import VKey
+from bot.known_secrets import known_secrets
 from bot.model.errors import GatewrightError
 from bot.settings import Settings
 from bot.settings_file import data_dir
-
-KEYLESS: Final = "none"  # stands where an endpoint asks for no key: a word of every other text, and no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +58,7 @@ class Site:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Everything in the settings that no blob may hold."""
-        tables = [*self.settings.providers.values(), *self.settings.endpoints.values()]
-        found = [
-            secret
-            for table in tables
-            for secret in (table.api_key, table.auth_token, table.access_key, table.session_token)
-        ]
-        github, gitlab = self.settings.github, self.settings.gitlab
-        found += [github.token, github.private_key, *github.webhook_secrets]
-        found += [gitlab.token, gitlab.push_token, *gitlab.webhook_tokens, *gitlab.signing_secrets]
-        for own in self.settings.projects.values():
-            found += [*own.webhook_secrets, *own.webhook_tokens, *own.signing_secrets]
-        found += [self.settings.network.proxy] if "@" in self.settings.network.proxy else []
-        return tuple(each for each in found if each not in ("", KEYLESS))
+        return known_secrets(self.settings)
 
     def instance_public(self) -> bytes:
         """Read the instance's public key, raw; GatewrightError where it is missing or no verifier key."""
@@ -82,3 +71,13 @@ class Site:
                 why=f"{self.instance_key}: {error}",
                 fix="copy keys/instance.pub from the machine that runs control",
             ) from error
+
+
+@contextmanager
+def socket_folder(site: Site) -> Iterator[Path]:
+    """Make a folder with a short path, which a unix socket needs; another user than ours has to get through it."""
+    base = os.environ.get("XDG_RUNTIME_DIR") if site.user is None else None
+    with tempfile.TemporaryDirectory(prefix="gw-", dir=base) as name:
+        folder = Path(name)
+        folder.chmod(0o700 if site.user is None else 0o711)
+        yield folder

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bot.audit.kinds import KINDS, WORKER_KINDS
-from bot.audit.redact import redact
+from bot.audit.redact import redact, redacted_data
 from bot.model.errors import Superseded, Unavailable
 from bot.model.task import Usage
 from runners.names import WAKE, Names
@@ -99,7 +99,9 @@ class Recorder:
             raise ValueError(f"{kind} after attempt.ended")
         if kind not in WORKER_KINDS:
             raise ValueError(f"a worker may not report {kind}")
-        typed = msgspec.convert({**data, "attempt": self._names.attempt}, KINDS[kind])
+        typed = msgspec.convert(
+            {**redacted_data(dict(data), self._secrets), "attempt": self._names.attempt}, KINDS[kind]
+        )
         self._track(kind, typed)
         entry = Entry(
             kind=kind,

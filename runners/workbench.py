@@ -16,7 +16,7 @@ from bot.audit.source import source_digest
 from bot.model.errors import GatewrightError
 from bot.model.order import Order
 from bot.model.state import Step
-from runners import evidence, foreign
+from runners import evidence, foreign, leaks
 from runners.access import Access
 from runners.agent import Agent, hired, is_recorded
 from runners.gateway.budget import Purse
@@ -26,8 +26,11 @@ from runners.phases import protocol
 from runners.phases.protocol import Change, Made
 from runners.providers import protocol as providers
 from runners.providers.protocol import Jail, Limits, Request, Result
+from runners.quality.detect import CONFIG
 from runners.quality.trace import Work
-from runners.scoping import recordable, scope_of
+from runners.scope.secrets import Exemption
+from runners.scoping import recordable, scope_of, undecided
+from runners.setup.setup import Setup
 from runners.site import Site
 from runners.stream import Recorder
 from runners.workspace import hush
@@ -41,7 +44,6 @@ from runners.workspace.worktree import Commit, Worktree
 DIFF: Final = 60_000  # characters of a diff that a model is shown
 SPARE: Final = 30.0  # seconds by which a provider's own limit lies behind the phase's
 OPS: Final = {"A": "add", "M": "modify", "D": "delete", "T": "retype"}
-EVIDENCE: Final = "evidence"
 
 
 class Workbench:
@@ -69,6 +71,7 @@ class Workbench:
         self._git = Git(worktree.directory / "git")
         self._journal = journal
         self._purse = purse
+        self._clean_head = ""  # of which it is known that nothing unpushed below it holds a secret
         self._let_pass = ""  # source digest of what may be pushed
         self._source = ("", "")  # a head and its source digest
         self._blobs = Blobs(site.blobs)
@@ -119,13 +122,15 @@ class Workbench:
         )
         self._runs += 1
         if jail is None:
-            jail = (await self._jail()).over(self._worktree.path)
+            jail = await (await self._jail()).over(self._worktree.path, is_set_up=self.order.step in WRITING)
         return await agent.ask(request, jail)
 
     async def changes(self) -> Change:
         """Stage and review what the agent did."""
         self._patch = await self._worktree.changes()
         findings = tuple(f"`{finding.path}` {finding.what}".lstrip("` ") for finding in review(self._patch))
+        found = await leaks.between(self._git, self.head, self._patch.tree, await self._exempt(), self._site.secrets)
+        findings += tuple(f"{leak} looks like a secret: take it out" for leak in found)
         return Change(tuple(change.path for change in self._patch.files), findings)
 
     async def commit(self, subject: str, body: str, *, step: int, label: str) -> Made:
@@ -164,12 +169,11 @@ class Workbench:
     async def deliver(self) -> bool:
         """Push the branch, or keep back what people have to decide on first; answer whether it is on the forge."""
         is_there = await self._is_there()
-        if not await self._judged():
+        is_decided = await self._judged()
+        await self._keep_secrets()
+        if not is_decided:
             if not is_there:  # a person's push cannot be kept back any more
-                bundle = await pack(self._git, self.order.base_commit)
-                data = {"commit": self.head, "source_sha256": await self.source()}
-                stored = {"bundle": (await asyncio.to_thread(self._blobs.put, bundle), len(bundle))}
-                self.recorder.record("work.held", data, stored=stored)
+                await self._hold()
             return False
         if not is_there or self.order.held_blob or self.order.step in WRITING:
             await self.push()
@@ -179,6 +183,7 @@ class Workbench:
         """Push the branch, as long as this attempt is the current one and nothing waits for people."""
         if self._let_pass != await self.source() and not await self._judged():
             raise undecided()
+        await self._keep_secrets()
         if hush.is_wanted(self.order) and not await self._is_there():
             await hush.require(self._git, self.head)
         await self.recorder.check()
@@ -188,10 +193,32 @@ class Workbench:
         size = len(self._journal) if self._sealed else 0
         self.recorder.record("pushed", {"ref": ref, "commit": self.head, "size": size})
 
+    async def _hold(self) -> None:
+        bundle = await pack(self._git, self.order.base_commit)
+        data = {"commit": self.head, "source_sha256": await self.source()}
+        stored = {"bundle": (await asyncio.to_thread(self._blobs.put, bundle), len(bundle))}
+        self.recorder.record("work.held", data, stored=stored)
+        await self._worktree.secure(self.head)
+
+    async def _keep_secrets(self) -> None:
+        """Raise GW-SECRET-FOUND where a commit that is not on the forge yet holds a secret; the work is held."""
+        if self._clean_head == self.head or await self._is_there():
+            return
+        exempt = await self._exempt()
+        found = await leaks.pushing(self._git, self.order, self.head, self._worktree.tip, exempt, self._site.secrets)
+        if found and self.order.step in WRITING:
+            await self._hold()
+        if found:
+            raise leaks.refused(found)
+        self._clean_head = self.head
+
+    async def _exempt(self) -> tuple[Exemption, ...]:
+        return leaks.allowed(await self.base_file(CONFIG))
+
     async def _judged(self) -> bool:
         """Look for what the plan did not say; True where there is none of it, or people have let it pass."""
         source = await self.source()
-        found = await scope_of(self._git, self._blobs, self.order, self.head, self.clean)
+        found = await scope_of(self._git, self._blobs, self.order, self.head, self.clean, await self._exempt())
         stored = {"findings": (await asyncio.to_thread(self._blobs.put, found.content), len(found.content))}
         data = found.data | {"commit": self.head, "source_sha256": source}
         if self.order.step is not Step.PUBLISH:  # there it only has to be as it was decided
@@ -200,17 +227,11 @@ class Workbench:
         return found.is_let_pass
 
     async def _is_there(self) -> bool:
-        return await self._mirror.head(self.order.branch) == self.head
+        return self._worktree.tip == self.head
 
     async def work(self) -> tuple[Work, ...]:
         """Read the steps out of the trailers of our own commits."""
-        form = "%H%x00%(trailers:key=Gatewright-Task,valueonly)%x00%(trailers:key=Gatewright-Step,valueonly)%x01"
-        raw = await self._git.run("log", "--reverse", f"--format={form}", f"{self.order.base_commit}..{self.head}")
-        rows = [row.strip("\n").split("\0") for row in raw.decode("utf-8", "replace").split("\x01") if row.strip()]
-        ours = [(commit, label.strip()) for commit, task, label in rows if task.strip() == self.order.task]
-        return tuple(
-            Work(int(label) if label.isdecimal() else 0, commit) for commit, label in ours if label != EVIDENCE
-        )
+        return await evidence.work(self._git, self.order, self.head)
 
     @asynccontextmanager
     async def checkout(self, *, has_door: bool) -> AsyncIterator[Jail]:
@@ -240,13 +261,13 @@ class Workbench:
         cut = (
             "\n[the rest of the diff was left out; read the files]" if len(patch.text) > DIFF or patch.truncated else ""
         )
-        return patch.text[:DIFF] + cut
+        return self.clean(patch.text.encode("utf-8", "replace")).decode()[:DIFF] + cut
 
     async def seal(self) -> Made:
         """Commit the evidence on top of the head."""
         files = evidence_files(self.order.task, self._journal, await self._documents())
         message = self._message(f"Add the evidence of task {self.order.task}")
-        commit = await self._worktree.write_files(files, self.head, message, self._trailers(EVIDENCE))
+        commit = await self._worktree.write_files(files, self.head, message, self._trailers(evidence.LABEL))
         self._sealed = True
         return self._made(commit, await self.source(), 0)
 
@@ -289,12 +310,14 @@ class Workbench:
             self.recorder.record("gate", {"rule": "sandbox", "result": kind})
             directory = self._site.work / "jails" / f"{self.order.task}-{self.order.attempt}"
             socket = None if recorded else agent.door.socket
-            self._jails = Jails(self._site, kind, directory, self._mirror.objects, socket)
+            objects = self._mirror.objects
+            setup = Setup(self._site, self.order, self.recorder, self._worktree, objects, self.remaining)
+            self._jails = Jails(self._site, kind, directory, objects, socket, setup=setup, recorder=self.recorder)
             self._open.push_async_callback(self._jails.close)
         return self._jails
 
     def _message(self, subject: str, body: str = "") -> str:
-        message = f"{subject}\n\n{body}".strip()
+        message = self.clean(f"{subject}\n\n{body}".strip().encode("utf-8", "replace")).decode()
         return hush.hushed(message) if hush.is_wanted(self.order) else message
 
     def _trailers(self, label: str) -> dict[str, str]:
@@ -305,14 +328,8 @@ class Workbench:
     def _made(self, commit: Commit, source: str, step: int) -> Made:
         self.head = commit.commit
         self._patch = None
-        data = {
-            "commit": commit.commit,
-            "tree": commit.tree,
-            "parent": commit.parent,
-            "source_sha256": source,
-            "step": step,
-        }
-        self.recorder.record("commit.made", data)
+        data = {"commit": commit.commit, "tree": commit.tree, "parent": commit.parent, "source_sha256": source}
+        self.recorder.record("commit.made", {**data, "step": step})
         return Made(commit.commit, source)
 
     async def _report_files(self, patch: Patch, parent: str, digests: Mapping[bytes, str]) -> None:
@@ -328,16 +345,6 @@ class Workbench:
                 "new_sha256": digests.get(change.path.encode(), "") if change.mode != NONE else "",
             }
             self.recorder.record("file.change", data)
-
-
-def undecided() -> GatewrightError:
-    """Say that nothing is pushed before people have decided."""
-    return GatewrightError(
-        "GW-SCOPE-UNDECIDED",
-        "the change holds what its plan does not name or policy protects, and nobody has let that pass",
-        why="the policy or the branch has changed since the scope was decided",
-        fix="`retry`: the findings are put together again, and people are asked",
-    )
 
 
 def first_run(order: Order, done: int) -> int:

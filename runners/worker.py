@@ -17,11 +17,13 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from bot import logs
+from bot.known_secrets import known_secrets
 from bot.model.errors import Refused, UsageError
 from bot.model.task import TASK_ID
 from bot.network import go_out
 from bot.settings import Settings
-from runners import agent, handover, job, process
+from runners import agent, handover, job, leftovers, process
+from runners.site import Site
 
 FUNCTION: Final = "runners.job.run"
 LONGEST_JOB: Final = 24 * 3600  # seconds
@@ -95,12 +97,13 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
             why='redis.url is "embedded", which only `gatewright up` starts',
             fix="set redis.url, or use `gatewright up`",
         )
-    logs.structured("worker")
+    logs.structured("worker", secrets=known_secrets(settings))
     go_out(settings)
     _quieten()
     slot, _held = process.take_slot(settings.sandbox.user)
     user = settings.sandbox.user + slot
     process.sweep(user)
+    leftovers.clear(Site(settings, slot).work)
     handover.offer(handover.Handover(settings, slot))
     worker = AttemptWorker(
         list(queues),

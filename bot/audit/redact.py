@@ -1,68 +1,113 @@
-"""Find secrets in text before it is stored for good."""
+"""The one redactor: finds secrets in whatever leaves the machine or is stored for good, and cuts them out."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-# A token starts where no word goes on; in JSON text `\n` in front of it is an escape and not a letter.
-_START: Final = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
+from bot.audit.redact_form import Form, span_of
+from bot.audit.redact_tokens import TOKENS
+from bot.audit.redact_values import VALUES
 
-# Repetitions are bounded so that hostile text cannot make a search quadratic.
-_PRIVATE: Final = rb"(?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-_PEM: Final = (
-    rb"-----BEGIN " + _PRIVATE + rb"(?:(?!-----)[A-Za-z0-9+/=\s\\:,.()-]){0,16384}(?:-----END " + _PRIVATE + rb")?"
-)
-_QUOTE: Final = rb"[\\\"']{0,4}"  # a header may stand in JSON, in JSON in JSON, or bare
-_KEY_HEADERS: Final = rb"(?:x-api-key|api-key|private-token|job-token|x-gitlab-token)"
-_GAP: Final = rb"\s{0,4}"
-_VALUE: Final = rb"(?!\[redacted:)[A-Za-z0-9._~+/=-]{8,8192}"
+MARK: Final = b"[redacted:"
+FORMS: Final = (*TOKENS, *VALUES)
+GIVEN: Final = "secret"
 
-TOKENS: Final[dict[str, re.Pattern[bytes]]] = {
-    "private-key": re.compile(_PEM),
-    "github-token": re.compile(rb"gh[pousr]_[A-Za-z0-9_.-]{20,512}|github_pat_[A-Za-z0-9_]{20,255}"),
-    "gitlab-token": re.compile(
-        _START + rb"gl(?:pat|ptt|dt|rt|rtr|cbt|ft|soat|imt|agent|oas|ffct)-[A-Za-z0-9_.-]{16,512}"
-    ),
-    "anthropic-key": re.compile(_START + rb"sk-ant-[A-Za-z0-9_-]{16,512}"),
-    "openai-key": re.compile(_START + rb"sk-(?=[A-Za-z_-]{0,128}[0-9])[A-Za-z0-9_-]{20,512}"),
-    "google-key": re.compile(_START + rb"AIza[A-Za-z0-9_-]{35}"),
-    "aws-key": re.compile(_START + rb"(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Z0-9])"),
-    "slack-token": re.compile(_START + rb"(?:xox[a-z]|xapp)-[A-Za-z0-9-]{10,512}"),
-    "webhook-secret": re.compile(_START + rb"whsec_[A-Za-z0-9+/=]{16,512}"),
-    "jwt": re.compile(_START + rb"eyJ[A-Za-z0-9_-]{8,8192}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,8192}"),
-}
-# Of these only the value (after group 1) is cut out: what it was the value of may stay.
-VALUES: Final[dict[str, re.Pattern[bytes]]] = {
-    "authorization": re.compile(
-        rb"(?i)(authorization" + _QUOTE + _GAP + rb"[:=]" + _GAP + _QUOTE + rb"(?:bearer|basic|token)\s{1,4})" + _VALUE
-    ),
-    "header": re.compile(rb"(?i)(" + _KEY_HEADERS + _QUOTE + _GAP + rb":" + _GAP + _QUOTE + rb")" + _VALUE),
-    "bearer": re.compile(rb"(?i)(\bbearer )(?=[a-z._~+/=-]{0,256}[0-9])(?=[^\s]{20})" + _VALUE),
-    "url-password": re.compile(rb"([a-z+]{2,16}://[^\s/:@\"'<>]{0,128}:)(?!\[redacted:)[^\s/:@\"'<>]{1,512}(?=@)"),
-}
+
+class Hit(NamedTuple):
+    """Bytes that are a secret, and of which kind."""
+
+    start: int
+    end: int
+    kind: str
 
 
 def redact(data: bytes, secrets: Collection[str | bytes] = ()) -> tuple[bytes, int]:
     """Replace what looks like a secret, and every given one, by `[redacted:<kind>]`; return the text and the count.
 
     Given secrets are found in plain, JSON and URL spelling. What is neither given nor of a known form passes: this is
-    the last net, not the first.
+    the last net, not the first. Redacting twice changes nothing more.
     """
-    found = 0
+    count = 0
+    while hits := find(data, secrets):  # again, because a token may begin where another one was cut out
+        data = _cut(data, hits)
+        count += len(hits)
+    return data, count
+
+
+def redacted(text: str, secrets: Collection[str | bytes] = ()) -> str:
+    """Redact a text; lone surrogates stay as they are."""
+    raw = text.encode("utf-8", "surrogatepass")
+    clean, count = redact(raw, secrets)
+    return clean.decode("utf-8", "surrogatepass") if count else text
+
+
+def redacted_data(value: Any, secrets: Collection[str | bytes] = ()) -> Any:
+    """Redact every text within tables and lists; keys and numbers stay."""
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, dict):
+        return {key: redacted_data(each, secrets) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(redacted_data(each, secrets) for each in value)
+    return value
+
+
+def find(data: bytes, secrets: Collection[str | bytes] = ()) -> list[Hit]:
+    """List secrets in order, none overlapping another; the work grows with the length of the text alone."""
+    found = [Hit(*span, GIVEN) for span in _given(data, secrets)]
+    lowered = data.lower()
+    for form in FORMS:
+        found.extend(_of_form(data, lowered if form.folds else data, form))
+    found.sort(key=lambda hit: (hit.start, -hit.end))
+    merged: list[Hit] = []
+    for hit in found:
+        if merged and hit.start < merged[-1].end:
+            merged[-1] = merged[-1]._replace(end=max(merged[-1].end, hit.end))
+        else:
+            merged.append(hit)
+    return merged
+
+
+def _of_form(data: bytes, searched: bytes, form: Form) -> Iterator[Hit]:
+    for anchor in form.anchors:
+        at = searched.find(anchor)
+        while at >= 0:
+            end = at + 1
+            match = form.pattern.match(data, at - form.back) if at >= form.back else None
+            if match is not None and form.judge(match):
+                start, end = span_of(match)
+                rest = form.run.match(data, end) if form.run else None
+                end = rest.end() if rest else end
+                yield Hit(start, end, form.kind)
+            at = searched.find(anchor, max(end, at + 1))
+
+
+def _given(data: bytes, secrets: Collection[str | bytes]) -> Iterator[tuple[int, int]]:
+    """Find given secrets outside of marks, so that a secret that is a word of a mark leaves it alone."""
     for spelling in _spellings(secrets):
-        found += data.count(spelling)
-        data = data.replace(spelling, b"[redacted:secret]")
-    for name, pattern in TOKENS.items():
-        data, count = pattern.subn(b"[redacted:" + name.encode() + b"]", data)
-        found += count
-    for name, pattern in VALUES.items():
-        data, count = pattern.subn(rb"\1[redacted:" + name.encode() + b"]", data)
-        found += count
-    return data, found
+        at = data.find(spelling)
+        while at >= 0:
+            end = at + len(spelling)
+            if not _is_marked(data, at, end):
+                yield at, end
+            at = data.find(spelling, end)
+
+
+def _is_marked(data: bytes, start: int, end: int) -> bool:
+    opened = data.rfind(MARK, max(start - 64, 0), start + len(MARK))
+    closed = data.find(b"]", opened, opened + 64) if opened >= 0 else -1
+    return opened >= 0 and closed + 1 >= end and opened <= start
+
+
+def _cut(data: bytes, hits: list[Hit]) -> bytes:
+    pieces, at = [], 0
+    for start, end, kind in hits:
+        pieces += [data[at:start], MARK + kind.encode() + b"]"]
+        at = end
+    return b"".join([*pieces, data[at:]])
 
 
 def _spellings(secrets: Collection[str | bytes]) -> list[bytes]:

@@ -181,6 +181,7 @@ class Task(msgspec.Struct, frozen=True):
     emergencies: tuple[Emergency, ...] = ()
     ci_released: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+    is_unconfined: bool = False  # some attempt ran without a sandbox
     attempts: tuple[Attempt, ...] = ()
     rounds: int = 0  # QA rounds so far
     verdict: Verdict | None = None

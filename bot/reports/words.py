@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from bot.audit.redact import redacted
+from bot.known_secrets import known_secrets
 from bot.model.approval import SHOWN
 from bot.model.documents import parse_plan, parse_spec
 from bot.model.errors import GatewrightError
@@ -49,6 +51,7 @@ class Words(msgspec.Struct, frozen=True):
     marker_key: bytes = b""
     instance: str = ""
     caps: Caps = Caps()  # what one task may use
+    secrets: tuple[str, ...] = ()  # that it never says
 
     @classmethod
     def of(cls, settings: Settings, manners: Manners, key: bytes = b"", caps: Caps = Caps()) -> Words:  # noqa: B008
@@ -56,7 +59,7 @@ class Words(msgspec.Struct, frozen=True):
         trigger = settings.trigger
         server, role = settings.server, settings.policy.min_role
         named = (trigger.bot_name, trigger.command_style, server.public_url)
-        return cls(manners, *named, role, key, server.instance, caps)
+        return cls(manners, *named, role, key, server.instance, caps, known_secrets(settings))
 
     def say(self, verb: str, argument: str = "") -> Markdown:
         """Write a command in the form that works here."""
@@ -221,7 +224,10 @@ class Words(msgspec.Struct, frozen=True):
 
     def change_title(self, task: Task, spec: Spec) -> str:
         """Make a title that is neither a command nor a mark of state (`Draft:`) nor a reference."""
-        words = _STATE_PREFIX.sub("", bare(spec.title, 120)).lstrip("/@#! ") or f"Change for task {task.origin.task}"
+        words = (
+            _STATE_PREFIX.sub("", bare(redacted(spec.title, self.secrets), 120)).lstrip("/@#! ")
+            or f"Change for task {task.origin.task}"
+        )
         return f"{words} ({task.origin.task})"
 
     def change_body(
@@ -265,7 +271,8 @@ class Words(msgspec.Struct, frozen=True):
         return f"{body}\n\n{self.marker(task, kind, purpose_rev)}"
 
     def _rendered(self, template: str, **values: Any) -> str:
-        return render(template, say=self.say, manners=self.manners, min_role=self.min_role, caps=self.caps, **values)
+        body = render(template, say=self.say, manners=self.manners, min_role=self.min_role, caps=self.caps, **values)
+        return redacted(body, self.secrets)
 
 
 def _standing(task: Task, now_ms: int) -> dict[str, Any]:

@@ -101,7 +101,9 @@ def _edit(context: Context, command: Command) -> tuple[Draft, ...]:
     task, gate = context.task, context.task.state.gate
     if not command.block.strip():
         raise Refused("GW-EDIT-EMPTY", "there is no text to take over", fix="put the whole text into a fenced block")
-    text = normalise(seen(command.block))  # a draft holds nothing that those who approve it cannot see
+    text = context.desk.clean(
+        normalise(seen(command.block))
+    )  # a draft holds nothing that those who approve it cannot see
     spec = parse_spec(text) if gate is Gate.SPEC else parse_spec(_text_of(context, task))
     if gate is Gate.PLAN:
         parse_plan(text, spec)

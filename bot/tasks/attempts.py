@@ -126,7 +126,7 @@ def _pushed(task: Task, _: Record, data: kinds.Pushed) -> Task:
 def _gate(task: Task, _: Record, data: kinds.GateResult) -> Task:
     if data.rule == "qa_rounds" and data.result == "exhausted":
         return move(task, Signal.EXHAUSTED)
-    return task
+    return replace(task, is_unconfined=True) if data.rule == "sandbox" and data.result == "none" else task
 
 
 ATTEMPTS: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {

@@ -13,7 +13,9 @@ from redis.asyncio import Redis
 from bot.audit.blobs import Blobs
 from bot.audit.keys import InstanceKey
 from bot.audit.record import Ref, Who
+from bot.audit.redact import redact, redacted
 from bot.forges.protocol import Forge, Home
+from bot.known_secrets import known_secrets
 from bot.model.errors import GatewrightError
 from bot.model.event import AccountKind, Actor, Repo
 from bot.reports.words import Words
@@ -51,6 +53,7 @@ class Desk:
     def __post_init__(self) -> None:
         self._me: dict[tuple[str, str], Actor] = {}
         self._marker_key = self.key.derive("marker")
+        self._secrets = known_secrets(self.settings)
 
     @property
     def service(self) -> Who:
@@ -90,8 +93,13 @@ class Desk:
         """Read where a repository lives now."""
         return await self.forge(repo, installation).home(repo)
 
+    def clean(self, text: str) -> str:
+        """Cut secrets out of a text before it is hashed or sent."""
+        return redacted(text, self._secrets)
+
     def store(self, name: str, content: bytes) -> Ref:
-        """Store a blob and refer to it."""
+        """Store a blob, secrets cut out, and refer to it."""
+        content, _ = redact(content, self._secrets)
         return Ref(commit=self.blobs.put(content), name=name, size=len(content))
 
     def snapshot(self, commitment: str) -> Snapshot:

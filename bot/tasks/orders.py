@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from bot.audit.chain import Link
+from bot.audit.redact import redacted
 from bot.forges.protocol import Home
 from bot.model.order import Order
 from bot.model.state import Step
@@ -21,7 +22,11 @@ NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 def branch_name(task: Task, title: str) -> str:
     """Name the branch of the present generation: `gatewright/42-k7f3qd-retry-the-client`, then `...-2`."""
-    words = NOT_SLUG.sub("-", title.lower()).strip("-")[:SLUG_LIMIT].strip("-") if task.policy.branch_titles else ""
+    words = (
+        NOT_SLUG.sub("-", redacted(title).lower()).strip("-")[:SLUG_LIMIT].strip("-")
+        if task.policy.branch_titles
+        else ""
+    )
     slug = words or "change"
     again = f"-{task.generation}" if task.generation > 1 else ""
     return f"gatewright/{task.origin.task}-{slug}{again}"

@@ -22,6 +22,8 @@ from bot.terminal.checks import Finding, Place, Verdict, ask, failed, fine
 
 GIT_OLDEST: Final = (2, 31)  # settings by GIT_CONFIG_COUNT, which keep credentials out of argv and files
 ROOM: Final = {Verdict.FAIL: 0.5, Verdict.WARN: 5.0}  # GiB
+LOOSE: Final = ": does not hold ("
+HAND_DOWN: Final = "run workers as a systemd service with Delegate=yes (cgroup version 2); docs/operations.md, Limits"
 PROGRAMS: Final = {"bwrap": "bubblewrap", "socat": "socat", "setpriv": "util-linux", "prlimit": "util-linux"}
 
 
@@ -57,7 +59,20 @@ def sandbox(place: Place) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="gatewright-doctor-") as scratch:
         Path(scratch).chmod(0o755)  # the jail's user must be able to get there
         _, error = ask(place, ["sandbox", "run", "--dir", scratch, "--", "true"])
-    yield failed("sandbox", error) if error else fine("sandbox", "bwrap starts, and a program runs in it")
+    if error:
+        yield failed("sandbox", error)
+        return
+    yield fine("sandbox", "bwrap starts, and a program runs in it")
+    yield limits(place)
+
+
+def limits(place: Place) -> Finding:
+    """Ask which limits of the jail hold on this machine."""
+    said, _ = ask(place, ["sandbox", "limits"])
+    loose = [line for line in said.splitlines() if LOOSE in line]
+    if not loose and said:
+        return fine("sandbox", f"limits that hold: {'; '.join(said.splitlines())}")
+    return Finding(Verdict.WARN, "sandbox", "; ".join(loose) or "nothing is known of its limits", fix=HAND_DOWN)
 
 
 def keys(place: Place) -> Iterator[Finding]:

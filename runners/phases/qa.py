@@ -84,7 +84,7 @@ async def _checked(bench: Bench, checks: Checks) -> tuple[CheckRun, ...]:
         blobs = {"output": run.tail.encode("utf-8", "replace")}
         bench.recorder.record("test.run", data, outcome="ok" if run.ok else "fail", blobs=blobs)
 
-    if not checks.checks and not checks.setup:
+    if not checks.checks:
         return ()
     async with bench.checkout(has_door=False) as jail:
         return await run_checks(checks, jail, remaining=bench.remaining, report=report)
@@ -118,7 +118,7 @@ def _report(
         )
     if checks.is_waived:
         notes.append("The repository's configuration says that it has no checks.")
-    is_checked = checks.is_waived or len(runs) > len(checks.setup)
+    is_checked = checks.is_waived or bool(runs)
     passed = is_checked and all(run.ok for run in runs) and all(verdict.met is Met.MET for verdict in criteria)
     return QaReport(
         round=number,

@@ -67,7 +67,7 @@ class CommandProvider:
 
     async def _once(self, request: Request, told: str, jail: Jail, door: Door, calls: Calls) -> str:
         start = await asyncio.to_thread(self._runtime.start, request, told, jail, door)  # one unpacks 235 MB first
-        env = {**environment(jail.gateway_url), **start.env}
+        env = {**environment(jail.gateway_url, jail.outside), **start.env}
         largest = max(len(text.encode()) for text in (*start.argv, *env.values()))
         if largest >= ARGUMENT_MAX:
             why = f"{largest} bytes exceed the {ARGUMENT_MAX} that a command line takes"
@@ -82,9 +82,9 @@ class CommandProvider:
         return said
 
 
-def environment(gateway_url: str) -> dict[str, str]:
-    """Say what every runtime finds: whatever wants out asks the gateway, which refuses and counts it."""
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), gateway_url)
+def environment(gateway_url: str, outside: str) -> dict[str, str]:
+    """Say what every runtime finds: whatever wants out asks `outside`, which counts it and refuses what is not let."""
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), outside)
     loopback = ",".join(dict.fromkeys(("127.0.0.1", "localhost", "::1", urlsplit(gateway_url).hostname or "")))
     plain = proxies | {"NO_PROXY": loopback}
     return plain | {name.lower(): value for name, value in plain.items()} | {"TERM": "dumb", "NO_COLOR": "1"}

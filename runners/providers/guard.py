@@ -16,7 +16,7 @@ async def run(provider: Provider, request: Request, jail: Jail, door: Door, reco
 
     (1) The runtime works until it ends, or until no call of it can succeed any more: runtimes try again for minutes.
     (2) Its own end counts, (3) unless the door knows why it failed. (4) A run that a budget stopped is no success,
-    whatever the runtime says: it did not finish what it was about.
+    whatever the runtime says: it did not finish what it was about. (5) What the jail ended is told as that.
     """
     with door.begin(request.limits):
         work = asyncio.ensure_future(provider.run(request, jail, door, recorder))
@@ -27,11 +27,13 @@ async def run(provider: Provider, request: Request, jail: Jail, door: Door, reco
             watch.cancel()
             work.cancel()
             ended, _ = await asyncio.gather(work, watch, return_exceptions=True)
-        return _judged(ended, door)
+        return _judged(ended, door, jail)
 
 
-def _judged(ended: Result | BaseException, door: Door) -> Result:
+def _judged(ended: Result | BaseException, door: Door, jail: Jail) -> Result:
     seen = door.failure
+    if isinstance(ended, ProviderError) and ended.cause in VAGUE and (passed := jail.passed):  # (5)
+        raise ProviderError(ended.cause, ended.what, why=f"{passed}; {ended.why}", fix=ended.fix) from ended
     if isinstance(ended, ProviderError) and ended.cause in VAGUE:
         seen = seen or door.last_error
     if isinstance(ended, Result) and seen is None:

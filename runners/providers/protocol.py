@@ -89,6 +89,7 @@ class Exec(msgspec.Struct, frozen=True):
     duration_ms: int
     timed_out: bool = False
     truncated: bool = False
+    limit: str = ""  # the bound that ended it: memory, processes, disk, file, output or time; `output` ends with words
 
 
 class Jail(Protocol):
@@ -105,6 +106,14 @@ class Jail(Protocol):
     @property
     def gateway_url(self) -> str:
         """Base URL of the gateway as the agent sees it."""
+
+    @property
+    def outside(self) -> str:
+        """Proxy that whatever wants out has to ask: the filtering one, or the gateway, which refuses all."""
+
+    @property
+    def passed(self) -> str:
+        """The bound that a run through a wrapper was ended by, in words; empty where none."""
 
     async def run(
         self,

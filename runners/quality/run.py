@@ -21,17 +21,12 @@ ENV: Final = {"CI": "true", "PYTHONDONTWRITEBYTECODE": "1", "PIP_DISABLE_PIP_VER
 async def run_checks(
     checks: Checks, jail: Jail, *, remaining: Callable[[], float], report: Callable[[CheckRun], None]
 ) -> tuple[CheckRun, ...]:
-    """Run set-up and then every check, the later ones too when an earlier one fails; none after a failed set-up.
+    """Run every check, the later ones too when an earlier one fails; what they need has been set up before.
 
     `remaining` gives the seconds left for the phase.
     """
     env = ENV | checks.env
     runs: list[CheckRun] = []
-    for number, command in enumerate(checks.setup, 1):
-        runs.append(await _run(Check(f"setup-{number}", command), jail, env, remaining()))
-        report(runs[-1])
-        if not runs[-1].ok:
-            return tuple(runs)
     for check in checks.checks:
         runs.append(await _run(await _usable(check, jail, env), jail, env, remaining()))
         report(runs[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -14,13 +14,14 @@ from runners.scope import checks, letters, places, shape
 from runners.scope.ci import ci
 from runners.scope.dependencies import new_dependency
 from runners.scope.hosts import new_host
+from runners.scope.secrets import Exemption, secret
 from runners.scope.view import Finding, Rule, View
 
 DOMAIN: Final = b"gatewright/scope/v1\n"
 MOST: Final = 500  # findings that are listed one by one
 
 
-def findings(view: View, plan: Plan, policy: Policy) -> tuple[Finding, ...]:
+def findings(view: View, plan: Plan, policy: Policy, exempt: Sequence[Exemption] = ()) -> tuple[Finding, ...]:
     """Look at a change by every rule; sorted, and bounded in number without losing what the digest binds."""
     found = [
         *places.outside_plan(view, plan),
@@ -37,6 +38,7 @@ def findings(view: View, plan: Plan, policy: Policy) -> tuple[Finding, ...]:
         *checks.tests_deleted(view),
         *checks.tests_weakened(view),
         *shape.size(view, policy),
+        *secret(view, exempt),
         *shape.unreadable(view),
         *letters.mixed_script(view),
         *letters.bidi(view),

@@ -30,6 +30,7 @@ class Rule(StrEnum):
     TESTS_DELETED = "tests-deleted"
     TESTS_WEAKENED = "tests-weakened"
     SIZE = "size"
+    SECRET = "secret"  # noqa: S105 - the name of the rule
     UNREADABLE = "unreadable"
     MIXED_SCRIPT = "mixed-script"
     BIDI = "bidi"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from pathlib import Path
 
 from bot.model.errors import GatewrightError
@@ -37,11 +38,31 @@ async def give(path: Path, owner: int | None) -> None:
     os.chmod(path, 0o700)  # noqa: PTH101 - quick, and no reason for a thread
 
 
+async def take(path: Path) -> None:
+    """Make a whole tree ours, to be read by everybody who gets there and written by nobody else; nobody may use it."""
+    if os.geteuid() == 0:
+        await _coreutil("chown", "-hRP", "0:0", "--", str(path))  # which takes set-user-id away as well
+    await _coreutil("chmod", "-R", "u+rwX,a+rX,go-w,ug-s", "--", str(path))
+
+
 async def erase(path: Path) -> None:
     """Remove a tree whatever it holds: links, endless depth, directories without permissions."""
     if os.geteuid() != 0 and _is_directory(path):
         await _coreutil("chmod", "-R", "u+rwX", "--", str(path))
     await _coreutil("rm", "-rf", "--one-file-system", "--", str(path))
+
+
+def erase_now(path: Path) -> None:
+    """Do what `erase` does where no loop runs: in a worker that has not forked yet."""
+    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
+    if os.geteuid() != 0 and _is_directory(path):
+        subprocess.run(["chmod", "-R", "u+rwX", "--", str(path)], env=env, check=False, capture_output=True)
+    done = subprocess.run(
+        ["rm", "-rf", "--one-file-system", "--", str(path)], env=env, check=False, capture_output=True
+    )
+    if done.returncode:
+        why = done.stderr.decode(errors="replace")[-500:]
+        raise GatewrightError("GW-WORKSPACE-FILES", f"rm failed below {path}", why=why)
 
 
 def _is_directory(path: Path) -> bool:

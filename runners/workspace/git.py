@@ -21,6 +21,7 @@ from bot.model.errors import GatewrightError
 
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 ERRORS_KEPT: Final = 64 << 10
+FULL: Final = ("No space left on device", "Disk quota exceeded")
 SPEECH: Final = 2_000  # characters of git's words that an error repeats
 
 CONFIG: Final = (
@@ -144,9 +145,10 @@ class Git:
         protocol: str = "",
         timeout: float = 300.0,
         limit: int | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> Outcome:
         """Run one command whatever its exit code; past `limit` bytes of stdout git is stopped."""
-        process = await self._start(args, env, config, protocol)
+        process = await self._start(args, env, config, protocol, pass_fds)
         try:
             async with asyncio.timeout(timeout):
                 _, (out, cut), err = await asyncio.gather(
@@ -187,6 +189,7 @@ class Git:
         env: Mapping[str, str] | None,
         config: Sequence[tuple[str, str]],
         protocol: str,
+        pass_fds: Sequence[int] = (),
     ) -> asyncio.subprocess.Process:
         bare = ("core.bare", "false" if self.work_tree else "true")
         full = environment((bare, *config), protocol) | {"GIT_DIR": str(self.git_dir)}
@@ -203,11 +206,19 @@ class Git:
             env=full | dict(env or {}),
             cwd=cwd,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
 
 
 def failure(args: Sequence[str], outcome: Outcome) -> GitError:
     """Make the error of a command that failed for no reason we have a better word for."""
+    if any(words in outcome.err for words in FULL):
+        return GitError(
+            "GW-GIT-DISK",
+            f"git {args[0]} found no room on the disk of this machine",
+            why=outcome.err[-SPEECH:].strip(),
+            fix="make room where worker.work_dir lies, then `retry`",
+        )
     return GitError("GW-GIT-FAILED", f"git {args[0]} failed with exit code {outcome.code}", why=outcome.err[-SPEECH:])
 
 

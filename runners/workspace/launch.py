@@ -54,15 +54,17 @@ def limit(table: settings.Sandbox) -> list[str]:
     ]  # fmt: skip
 
 
-def command(table: settings.Sandbox, uid: int | None, mark: str, jail: Sequence[str]) -> list[str]:
-    """Put everything before `jail` (bwrap and its arguments).
+def command(
+    table: settings.Sandbox, uid: int | None, mark: str, jail: Sequence[str], enter: Sequence[str] = ()
+) -> list[str]:
+    """Put everything before `jail` (bwrap and its arguments); `enter` is what joins its group of limits.
 
     The second `env -i` is for dash, which exports PWD: /proc/1/environ inside would show where we work. The check of
     PPID closes the moment before the parent-death signal is set.
     """
     clean = f"env -i PATH={PATH} {MARK}={mark}"
     check = f'[ "$PPID" = {os.getpid()} ] || exit {STALE}; exec {clean} "$@"'
-    return [*clean.split(), *drop(uid, table.user), *limit(table), "/bin/sh", "-c", check, "sh", *jail]
+    return [*enter, *clean.split(), *drop(uid, table.user), *limit(table), "/bin/sh", "-c", check, "sh", *jail]
 
 
 def script(argv: Sequence[str], files: Sequence[tuple[int, Path]] = ()) -> str:

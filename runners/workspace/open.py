@@ -63,6 +63,16 @@ class OpenJail:
         """Base URL of the gateway through a relay on loopback, which everybody on this machine can reach."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def passed(self) -> str:
+        """Say nothing: no bound is watched here."""
+        return ""
+
+    @property
+    def outside(self) -> str:
+        """The gateway, which refuses what wants out; nothing keeps a program from going out by itself."""
+        return self.gateway_url
+
     async def run(
         self,
         argv: Sequence[str],
@@ -79,7 +89,8 @@ class OpenJail:
             self._command(argv), env=self._env(env), cwd=self._worktree, mark=mark, timeout=timeout,
             max_output=max_output, on_output=on_output, confined=False,
         )  # fmt: skip
-        return ended.result(max_output)
+        limit = "output" if ended.flooded else "time" if ended.timed_out else ""
+        return ended.result(max_output, limit, ended.flooded)
 
     def wrapper(
         self,
@@ -112,7 +123,8 @@ class OpenJail:
         return [*dropped, "/bin/bash", str(self._shelf / "init.sh"), str(self._port), str(self._socket), "0", *argv]
 
     def _env(self, env: Mapping[str, str] | None) -> dict[str, str]:
-        ours = {"PATH": PATH, "HOME": str(self._home()), "LANG": "C.UTF-8", "TMPDIR": "/tmp"}  # noqa: S108
+        path = ":".join([*(str(Path(each).expanduser()) for each in self._table.path), PATH])
+        ours = {"PATH": path, "HOME": str(self._home()), "LANG": "C.UTF-8", "TMPDIR": "/tmp"}  # noqa: S108
         return {**ours, **self._trust, **(env or {})}
 
     def _home(self) -> Path:

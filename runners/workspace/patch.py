@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from bot.model.errors import GatewrightError
+
 LINK, GITLINK, NONE = "120000", "160000", "000000"  # file modes as git writes them
 EVIDENCE: Final = ".gatewright/tasks"
 STEERING: Final = ".gatewright.toml"  # policy and checks of the repository: people change it, in changes of their own
@@ -32,6 +34,7 @@ class Rule(StrEnum):
     SIZE = "size"
     SUBMODULES = "submodules"
     STEERING = "steering"
+    LFS = "lfs"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -91,6 +94,20 @@ class Finding(msgspec.Struct, frozen=True):
     rule: Rule
     path: str
     what: str
+
+
+class PatchRefused(GatewrightError):
+    """A patch holds what may not be committed; `findings` say what, for the agent to mend."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        shown = "; ".join(f"{f.path or 'the change'} {f.what}" for f in findings[:5])
+        super().__init__(
+            "GW-PATCH-REFUSED",
+            f"{len(findings)} finding(s) keep the change from being committed",
+            why=shown + ("; ..." if len(findings) > 5 else ""),
+            fix="`revise` and say what the change must leave alone",
+        )
+        self.findings = findings
 
 
 class Caps(msgspec.Struct, frozen=True):

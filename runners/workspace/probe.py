@@ -14,6 +14,7 @@ from runners.workspace import launch
 from runners.workspace.sandbox import Sandbox
 
 SECONDS: Final = 20
+SLOT: Final = 256  # beyond those of workers, which sweep what runs as their slot's user
 SWITCHES: Final = (  # file, the value that forbids, how to mend
     ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
     (
@@ -56,12 +57,12 @@ def explain(said: str) -> str:
 def _try(table: settings.Sandbox, directory: Path) -> str | None:
     tree = directory / "tree"
     tree.mkdir(mode=0o700)
-    if (uid := launch.uid_of(table, 0)) is not None:
+    if (uid := launch.uid_of(table, SLOT)) is not None:
         shutil.chown(tree, uid, uid)
-    jail = Sandbox.create(table, tree, directory=directory / "jail")
+    jail = Sandbox.create(table, tree, directory=directory / "jail", slot=SLOT)
     try:
         ended = subprocess.run(
-            [jail.wrapper(["true"], env={})],
+            [jail.wrapper(["/bin/sh", "-c", ":"], env={})],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -70,4 +71,6 @@ def _try(table: settings.Sandbox, directory: Path) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"bwrap did not start a program within {SECONDS} s"
+    finally:
+        jail.end()
     return explain(ended.stderr + ended.stdout) if ended.returncode else None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from runners.providers.protocol import Exec
+from runners.workspace.disk import crowd
 
 CHUNK: Final = 1 << 16
 FLOOD_BYTES: Final = 256 << 20  # a command that writes more than this is stopped: nobody will read it
@@ -29,18 +30,24 @@ class Ended(msgspec.Struct, frozen=True):
     total: int
     duration_ms: int
     timed_out: bool
+    stopped: bool = False  # by the caller's own watch
+    crowd: int = 0  # threads of all it had started, where it timed out
 
-    def result(self, limit: int) -> Exec:
-        """Say it in the words of the protocol."""
-        stopped = (
-            f"\n... stopped: more than {FLOOD_BYTES >> 20} MiB of output ...\n" if self.total > FLOOD_BYTES else ""
-        )
+    @property
+    def flooded(self) -> str:
+        """Say that it wrote more than anybody will read, empty where it did not."""
+        return f"stopped: more than {FLOOD_BYTES >> 20} MiB of output" if self.total > FLOOD_BYTES else ""
+
+    def result(self, most: int, limit: str = "", words: str = "") -> Exec:
+        """Say it in the words of the protocol; `limit` is the bound that ended it, `words` what people read of it."""
+        note = f"\n... {words} ...\n" if words else ""
         return Exec(
             exit_code=self.exit_code,
-            output=self.output.decode(errors="replace") + stopped,
+            output=self.output.decode(errors="replace") + note,
             duration_ms=self.duration_ms,
             timed_out=self.timed_out,
-            truncated=self.total > limit,
+            truncated=self.total > most,
+            limit=limit,
         )
 
 
@@ -83,8 +90,9 @@ async def finish(  # noqa: PLR0913 - a process has this many sides
     on_output: Callable[[bytes], None] | None = None,
     pass_fds: Sequence[int] = (),
     confined: bool = True,
+    watch: Callable[[], Awaitable[None]] | None = None,
 ) -> Ended:
-    """Start a process, read it to its end or its time-out, and leave nothing of it.
+    """Start a process, read it to its end, its time-out or the return of `watch`, and leave nothing of it.
 
     Must run in a thread that outlives the process (the event loop's): the parent-death signal is per thread.
     Where nothing confines the process, what it leaves in the background is hunted by its mark.
@@ -95,25 +103,32 @@ async def finish(  # noqa: PLR0913 - a process has this many sides
     except asyncio.CancelledError:  # in the middle of starting: asyncio has killed what it started, and no more
         await sweep(mark)
         raise
-    window, timed_out = Window(max_output), False
+    window, members = Window(max_output), 0
     drain = asyncio.ensure_future(_drain(process, reader, window, on_output))
+    ends = [asyncio.ensure_future(each) for each in (process.wait(), *([watch()] if watch else []))]
     try:
-        async with asyncio.timeout(timeout):
-            await process.wait()
-    except TimeoutError:
-        timed_out = True
+        done, _ = await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        members = 0 if done else crowd(process.pid)
     finally:
         by_us = process.returncode is None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        for each in ends:
+            each.cancel()
+        _, *watched = await asyncio.gather(*ends, return_exceptions=True)
         if by_us or not confined:
             await sweep(mark)
         await _settle(drain)
         transport.close()
+    stopped = any(each in done for each in ends[1:]) and by_us
+    for fault in watched:
+        if isinstance(fault, Exception):
+            raise fault
     code = process.returncode or 0
     took = round((time.monotonic() - begun) * 1000)
-    return Ended(code if code >= 0 else 128 - code, window.content(), window.total, took, timed_out)
+    code = code if code >= 0 else 128 - code
+    return Ended(code, window.content(), window.total, took, not done, stopped, members)
 
 
 async def _start(

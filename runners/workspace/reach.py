@@ -7,10 +7,14 @@ import os
 import shutil
 import stat
 import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from bot.model.errors import GatewrightError
+
+RESERVED: Final = ("/dev", "/etc", "/home", "/opt", "/opt/gw", "/proc", "/run", "/sys", "/tmp", "/workspace")  # noqa: S108
 
 
 def blocked(path: Path, uid: int | None, groups: tuple[int, ...] = ()) -> Path | None:
@@ -49,9 +53,8 @@ def readable(source: Path, cache: Path, uid: int | None, groups: tuple[int, ...]
     source = source.resolve(strict=True)
     if uid is None or (blocked(source, uid, groups) is None and _may(source.stat(), uid, groups, stat.S_IRUSR)):
         return source
-    found = source.stat()
-    version = f"{source}\0{found.st_dev}\0{found.st_ino}\0{found.st_mtime_ns}\0{found.st_size}"
-    kept = cache / f"{hashlib.sha256(version.encode()).hexdigest()[:24]}-{source.name}"
+    version = hashlib.sha256("\n".join([str(source), *_versions(source)]).encode(errors="surrogateescape"))
+    kept = cache / f"{version.hexdigest()[:24]}-{source.name}"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
         cache.chmod(0o711)
@@ -60,15 +63,43 @@ def readable(source: Path, cache: Path, uid: int | None, groups: tuple[int, ...]
     return kept
 
 
+def toolchains(
+    named: Sequence[str], cache: Path, uid: int | None, groups: tuple[int, ...] = ()
+) -> tuple[tuple[Path, str], ...]:
+    """Find what `sandbox.binds` names as (host path, path inside); raises GW-SANDBOX-BIND for one that is not there.
+
+    Outer ones come first, whatever their order in the settings: the later mount would cover the earlier.
+    """
+    places = sorted({Path(os.path.normpath(Path(each).expanduser().absolute())) for each in named})
+    for place in places:
+        if not place.exists():
+            why = "it is a link that leads nowhere" if place.is_symlink() else "there is no such file or folder here"
+            fix = "install it on every worker, or take it out of the settings"
+            raise GatewrightError("GW-SANDBOX-BIND", f"sandbox.binds names {place}", why=why, fix=fix)
+        if place == place.parent or str(place) in RESERVED:
+            fix = "name the folder of the toolchain itself"
+            raise GatewrightError(
+                "GW-SANDBOX-BIND", f"sandbox.binds names {place}", why="the jail has its own", fix=fix
+            )
+    return tuple((readable(place, cache, uid, groups), str(place)) for place in places)
+
+
+def _versions(source: Path) -> Iterator[str]:
+    """Say of a file, or of every directory below a folder, what changes with it: new, gone and renamed files show."""
+    for path in [str(source), *(directory for directory, _, _ in os.walk(source))]:
+        found = os.stat(path)  # noqa: PTH116 - a toolchain has thousands
+        yield f"{path}\0{found.st_dev}\0{found.st_ino}\0{found.st_mtime_ns}\0{found.st_size}"
+
+
 def _copy(source: Path, kept: Path) -> None:
     """Copy beside the goal and rename: two attempts may want the same runtime at once."""
     fresh = kept.with_name(f".{uuid.uuid4().hex}")
     try:
         if source.is_dir():
-            shutil.copytree(source, fresh, symlinks=True, copy_function=_link)
+            shutil.copytree(source, fresh, symlinks=True, copy_function=copy_file)
             _open_up(fresh)
         else:
-            _link(str(source), str(fresh))
+            copy_file(str(source), str(fresh))
         with suppress(FileExistsError, OSError):
             fresh.rename(kept)
     finally:
@@ -78,7 +109,8 @@ def _copy(source: Path, kept: Path) -> None:
             fresh.unlink(missing_ok=True)
 
 
-def _link(source: str, target: str) -> None:
+def copy_file(source: str, target: str) -> None:
+    """Copy a file so that everybody may read it: a hard link where that is so already and links can be had."""
     mode = Path(source).stat().st_mode
     if mode & stat.S_IROTH:  # a link shares the mode, and the original's is not ours to change
         with suppress(OSError):

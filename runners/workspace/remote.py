@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from bot.forges.protocol import GitAccess
 from bot.model.errors import GatewrightError, Unavailable
-from runners.workspace.git import SPEECH, Git, GitError, Outcome
+from runners.workspace.git import FULL, SPEECH, Git, GitError, Outcome, failure
 
 NETWORK_SECONDS: Final = 900.0
 # Proxies and certificate authorities of the site; nothing else of the worker's environment reaches git.
@@ -44,11 +46,12 @@ class Remote:
         """Name the only transport that git may use."""
         return "file" if self.url.startswith("/") else "http:https"
 
-    async def run(self, git: Git, *args: str, timeout: float = NETWORK_SECONDS) -> bytes:
+    async def run(self, git: Git, *args: str, timeout: float = NETWORK_SECONDS, pass_fds: Sequence[int] = ()) -> bytes:
         """Run one command that talks to this remote; raise GitError or Unavailable with scrubbed words."""
         outcome = await git.call(
-            *args, env=_site(os.environ), config=self._config, protocol=self.protocol, timeout=timeout
-        )
+            *args, env=_site(os.environ), config=self._config, protocol=self.protocol, timeout=timeout,
+            pass_fds=pass_fds,
+        )  # fmt: skip
         if outcome.code:
             raise self._failure(args[0], outcome)
         return outcome.out
@@ -69,6 +72,8 @@ class Remote:
                 why=self.scrub(refused["reason"]),
                 fix="somebody else moved the branch, or a rule of the forge protects it: look there, then retry",
             )
+        if any(words in said for words in FULL):
+            return failure((verb,), msgspec.structs.replace(outcome, err=said))
         if any(words in said for words in DENIED):
             fix = "check that the token is valid and may read (push: write) this repository"
             return GitError("GW-GIT-ACCESS", f"{place} refused the credential", why=said, fix=fix)

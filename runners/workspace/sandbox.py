@@ -15,7 +15,7 @@ import msgspec
 from bot import settings
 from bot.model.errors import GatewrightError
 from runners.providers.protocol import Exec
-from runners.workspace import launch, options, process, reach, seccomp
+from runners.workspace import bounds, kit, launch, options, process, reach, rootfs, seccomp
 from runners.workspace.files import passage
 
 KILLED: Final = 137
@@ -41,9 +41,10 @@ class Sandbox:
         self._mark = secrets.token_hex(12)
         self._count = 0
         _write(directory / "mark", self._mark.encode(), 0o600)
+        self._bounds = bounds.Bounds(table, room.worktree, directory / "group")
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - a jail is made of this much
         cls,
         table: settings.Sandbox,
         worktree: Path,
@@ -54,11 +55,15 @@ class Sandbox:
         slot: int = 0,
         cache: Path | None = None,
         trust: Path | None = None,
+        egress: Path | None = None,
+        prepared: Path | None = None,
+        home: Path | None = None,
     ) -> Self:
         """Prepare a jail; raise GW-SANDBOX-... where its user could not get to what it needs.
 
         `cache` keeps copies of runtimes that lie in private homes (default: beside `directory`); `trust` is shown as
-        the certificate authorities of the site.
+        the certificate authorities of the site, `egress` leads to the filtering proxy, `prepared` is what [setup] has
+        made, `home` a folder of the jail's user that stays.
         """
         if absent := launch.missing():
             what = f"the sandbox needs {', '.join(absent)}"
@@ -71,16 +76,19 @@ class Sandbox:
             worktree / ".git",
             shelf / "init.sh",
             *([objects] if objects else []),
-            *([socket] if socket else []),
+            *(path for path in (socket, egress, prepared and prepared / "tree", home and home / "x") if path),
         ):
             reach.require(path, uid, group)
-        binds = [Path(bind).expanduser().absolute() for bind in table.binds]
-        shown = tuple((reach.readable(bind, cache, uid, group), str(bind)) for bind in binds)
+        root = rootfs.checked(Path(table.rootfs).expanduser(), worktree, uid, group) if table.rootfs else None
         room = options.Room(
-            worktree=worktree.resolve(), shelf=shelf, tmp_mb=table.tmp_mb, binds=shown,
+            worktree=worktree.resolve(), shelf=shelf, tmp_mb=table.tmp_mb,
+            binds=reach.toolchains(table.binds, cache, uid, group),
+            rootfs=root, kit=kit.prepared(cache, uid, group) if root else None,
             objects=objects.resolve() if objects else None, socket=socket.resolve() if socket else None,
             trust=reach.readable(trust, cache, uid, group) if trust else None,
+            egress=egress and egress.resolve(), prepared=prepared and prepared.resolve(), home=home and home.resolve(),
         )  # fmt: skip
+        room = msgspec.structs.replace(room, path=options.searched(table.path, room))
         return cls(table, room, directory.resolve(), cache, slot)
 
     @property
@@ -98,6 +106,11 @@ class Sandbox:
         """Base URL of the gateway as the agent sees it, through the relay."""
         return f"http://127.0.0.1:{options.PORT}"
 
+    @property
+    def outside(self) -> str:
+        """Address of the filtering proxy where policy lets hosts be reached, else of the gateway, which refuses."""
+        return options.outside() if self._room.egress else self.gateway_url
+
     async def run(
         self,
         argv: Sequence[str],
@@ -114,10 +127,11 @@ class Sandbox:
         with _memory(seccomp.program()) as rules, _memory() as status:
             listed += ["--seccomp", str(rules), "--json-status-fd", str(status)]
             with _memory(options.encode(listed)) as args:
-                command = launch.command(self._table, self.uid, mark, [*self._bwrap(args), *argv])
+                command = launch.command(self._table, self.uid, mark, [*self._bwrap(args), *argv], self._bounds.enter())
+                before = self._bounds.begin()
                 ended = await process.finish(
                     command, env={}, cwd=Path("/"), mark=mark, timeout=timeout, max_output=max_output,
-                    on_output=on_output, pass_fds=(rules, status, args),
+                    on_output=on_output, pass_fds=(rules, status, args), watch=self._bounds.until_full,
                 )  # fmt: skip
             began = b'"exit-code"' in os.pread(status, STATUS_BYTES, 0)
         said = ended.output.decode(errors="replace")
@@ -125,7 +139,8 @@ class Sandbox:
             raise _no_start(said)
         if ended.exit_code == UNREADY and said.startswith("gatewright: "):
             raise _no_start(said)
-        return ended.result(max_output)
+        verdict = await self._bounds.judge(ended, before)
+        return ended.result(max_output, verdict.limit, verdict.words)
 
     def wrapper(
         self,
@@ -147,19 +162,30 @@ class Sandbox:
         # The environment of a runtime holds its gateway token: 0600, and neither argv nor the script shows it.
         args = _write(self._directory / f"{mark}.args", options.encode(listed), 0o600)
         rules = _write(self._directory / "filter.bpf", seccomp.program(), 0o600)
-        command = launch.command(self._table, self.uid, mark, [*self._bwrap(ARGS_FD), *argv])
+        command = launch.command(self._table, self.uid, mark, [*self._bwrap(ARGS_FD), *argv], self._bounds.enter())
+        self._bounds.follow(mark)
         text = launch.script(command, [(FILTER_FD, rules), (ARGS_FD, args)])
         return _write(self._directory / f"{mark}.sh", text.encode(), 0o700)
 
     async def close(self) -> None:
         """End whatever still runs in this jail and forget its wrappers."""
+        await self._bounds.close()
         await process.sweep(self._mark)
         for path in self._directory.glob(f"{self._mark}*"):
             path.unlink(missing_ok=True)
 
+    def end(self) -> None:
+        """Remove the jail's group of limits, where nothing can be awaited; its runs must have ended."""
+        self._bounds.end()
+
+    @property
+    def passed(self) -> str:
+        """Say which bound a run that somebody else started has met, empty where none."""
+        return self._bounds.passed
+
     def _bwrap(self, args: int) -> list[str]:
         socket = options.SOCKET if self._room.socket else ""
-        init = ["/bin/bash", options.INIT, str(options.PORT), socket, str(self._table.processes)]
+        init = [*options.start(self._room), options.INIT, str(options.PORT), socket, str(self._table.processes)]
         return ["bwrap", "--args", str(args), "--", *init]
 
     def _next(self) -> str:
@@ -172,6 +198,7 @@ async def clear(directory: Path) -> int:
 
     The parent-death signal leaves a gap of milliseconds at a jail's start; this closes it for the next attempt.
     """
+    bounds.clear(directory / "group")
     try:
         mark = (directory / "mark").read_text()
     except FileNotFoundError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from bot.model.errors import GatewrightError
+from runners.workspace.copies import take
+from runners.workspace.files import erase
 from runners.workspace.git import Git
 from runners.workspace.patch import LINK, NONE, Caps, Change, Patch, Rule, Stray, clashes, judge_name
 
@@ -24,6 +25,7 @@ class Survey(msgspec.Struct):
     directories: set[str]
     special: list[str]
     deep: list[str]
+    fresh: set[str]  # changed in or after the second in which the index was written
 
 
 class Candidates(msgspec.Struct):
@@ -37,7 +39,10 @@ class Candidates(msgspec.Struct):
 async def stage(git: Git, caps: Caps) -> list[Stray]:
     """Bring the index in line with the tree, all but what may not be read; return what was left out."""
     assert git.work_tree is not None  # noqa: S101 - a worktree's git
-    survey = await asyncio.to_thread(look, git.work_tree, caps.entries)
+    index = git.git_dir / "index"
+    since = int(index.stat().st_mtime) if index.exists() else 0
+    survey = await asyncio.to_thread(look, git.work_tree, caps.entries, since)
+    await _distrust(git, survey.fresh)
     await git.call("update-index", "-q", "--refresh")
     raw = await git.run("ls-files", "-z", "-o", "-m", "-d", "--exclude-standard")
     names = dict.fromkeys(os.fsdecode(name) for name in raw.split(b"\0") if name)
@@ -47,13 +52,15 @@ async def stage(git: Git, caps: Caps) -> list[Stray]:
     found = _sort(git.work_tree, [name for name in names if name not in known], survey, caps)
     # Removals first: a folder may stand where a file was.
     await git.run("update-index", "--force-remove", "-z", "--stdin", input=_joined(found.gone))
-    await git.run("update-index", "--add", "--replace", "-z", "--stdin", input=_joined(found.present))
-    return strays + found.strays
+    return strays + found.strays + await _add(git, found.present, caps)
 
 
-def look(tree: Path, most: int) -> Survey:
-    """Walk a tree without following links; raise GW-PATCH-ENTRIES where it holds too much to walk."""
-    survey = Survey({""}, [], [])
+def look(tree: Path, most: int, since: int) -> Survey:
+    """Walk a tree without following links; raise GW-PATCH-ENTRIES where it holds too much to walk.
+
+    Files that changed at `since` (Unix seconds) or later, whatever their own times say, are named apart.
+    """
+    survey = Survey({""}, [], [], set())
     todo, seen = [""], 0
     while todo:
         below = todo.pop()
@@ -67,6 +74,8 @@ def look(tree: Path, most: int) -> Survey:
                 todo.append(path)
             elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
                 survey.special.append(path)
+            elif _changed(entry) >= since:
+                survey.fresh.add(path)
         if seen > most:
             raise GatewrightError(
                 "GW-PATCH-ENTRIES",
@@ -75,6 +84,35 @@ def look(tree: Path, most: int) -> Survey:
                 fix="look at the transcript, then `revise` or `retry`",
             )
     return survey
+
+
+async def _distrust(git: Git, fresh: set[str]) -> None:
+    """Have git read files again whose times it would believe.
+
+    It compares whole seconds: within one second somebody can change a file and put its times back.
+    """
+    if not fresh:
+        return
+    listing = await git.run("ls-files", "-s", "-z")
+    rows = (row for row in listing.split(b"\0") if os.fsdecode(row.partition(b"\t")[2]) in fresh)
+    await git.run("update-index", "-z", "--index-info", input=b"".join(row + b"\0" for row in rows))
+
+
+async def _add(git: Git, names: list[str], caps: Caps) -> list[Stray]:
+    """Read files in from copies of our own, so that nobody swaps a folder under git; return what could not be copied.
+
+    Attributes that did not change are in the index, where git finds them as well.
+    """
+    assert git.work_tree is not None  # noqa: S101 - a worktree's git
+    if not names:
+        return []
+    copies = git.git_dir / "copies"
+    await erase(copies)  # of a worker that was killed
+    lost = dict.fromkeys(await asyncio.to_thread(take, git.work_tree, names, copies, caps.file_bytes))
+    kept = [name for name in names if name not in lost]
+    await Git(git.git_dir, copies).run("update-index", "--add", "--replace", "-z", "--stdin", input=_joined(kept))
+    await erase(copies)
+    return [Stray(Rule.SPECIAL, name, "changed while it was read") for name in lost]
 
 
 async def compare(git: Git, base: str, tree: str, strays: list[Stray]) -> Patch:
@@ -109,6 +147,14 @@ def _entries(tree: Path, below: str, survey: Survey) -> list[os.DirEntry[str]]:
         return []
 
 
+def _changed(entry: os.DirEntry[str]) -> float:
+    """Tell when a file changed by the time that nobody can set; one that is gone needs no look."""
+    try:
+        return entry.stat(follow_symlinks=False).st_ctime
+    except FileNotFoundError:
+        return -1.0
+
+
 def _listed(path: Path) -> list[os.DirEntry[str]]:
     with os.scandir(path) as found:
         return list(found)
@@ -134,16 +180,13 @@ def _sort(tree: Path, names: list[str], survey: Survey, caps: Caps) -> Candidate
 
 
 def _size(tree: Path, name: str, survey: Survey) -> int | None:
-    """Measure what stands at a path and make it readable, None where nothing does that could be committed."""
+    """Measure what stands at a path, None where nothing does that could be committed."""
     if name.rpartition("/")[0] not in survey.directories or name in survey.directories:
         return None  # behind a link, or a folder in a file's place
     try:
-        found = (tree / name).lstat()
+        return (tree / name).lstat().st_size
     except FileNotFoundError:
         return None
-    if stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IRUSR and found.st_uid == os.geteuid():
-        (tree / name).chmod(stat.S_IMODE(found.st_mode) | stat.S_IRUSR)
-    return found.st_size
 
 
 def _joined(names: list[str]) -> bytes:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from typing import Final
 
 from bot.model.errors import GatewrightError
-from runners.workspace.git import Git
+from runners.workspace.git import Git, GitError
 from runners.workspace.patch import judge_name
 
 FOLDER, TASKS = ".gatewright", "tasks"
 DIRECTORY = "040000"
+READ_BYTES: Final = 16 << 20
 
 Entries = dict[str, tuple[str, str]]  # name: (mode, object)
 
@@ -76,6 +79,35 @@ async def with_files(git: Git, base: str, files: Mapping[str, bytes], index: str
         lines.append(f"100644 {oid}\t{path}".encode() + b"\0")
     await git.run("update-index", "-z", "--add", "--replace", "--index-info", input=b"".join(lines), env=env)
     return await git.line("write-tree", env=env)
+
+
+async def read(git: Git, commit: str, path: str) -> bytes | None:
+    """Read one regular file of a commit; None where there is none (a link is none), GW-GIT-LARGE above 16 MiB."""
+    if path.startswith("/") or ".." in path.split("/"):
+        return None
+    listing = await git.run("ls-tree", "-z", "-l", commit, "--", f":(literal){path}")
+    row = listing.split(b"\0")[0].split(b"\t")
+    if len(row) != 2 or row[1] != path.encode() or not row[0].startswith(b"100"):
+        return None
+    _, _, oid, size = row[0].decode().split()
+    if int(size) > READ_BYTES:
+        raise GitError("GW-GIT-LARGE", f"{path} has {size} bytes", why=f"at most {READ_BYTES} are read")
+    return await git.run("cat-file", "blob", oid)
+
+
+async def digests(git: Git, commit: str) -> list[tuple[bytes, str, str]]:
+    """List (path, mode, sha256 of the content) of a commit; a submodule's content is its commit's id."""
+    rows = []
+    for line in (await git.run("ls-tree", "-r", "-z", commit)).split(b"\0")[:-1]:
+        meta, path = line.split(b"\t", 1)
+        mode, kind, oid = meta.decode().split()
+        rows.append((path, mode, kind, oid))
+    blobs = git.objects([oid for _, _, kind, oid in rows if kind == "blob"])
+    found = []
+    for path, mode, kind, oid in rows:
+        content = await anext(blobs) if kind == "blob" else oid.encode()
+        found.append((path, mode, hashlib.sha256(content).hexdigest()))
+    return found
 
 
 def _check(path: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -12,21 +11,18 @@ from typing import Final, Self
 import msgspec
 
 from bot.forges.protocol import GitAccess
-from bot.model.errors import GatewrightError
-from runners.workspace import guest, staging, trees
+from runners.workspace import exchange, guest, lfs, staging, trees
 from runners.workspace.files import erase, give, passage
 from runners.workspace.git import Git, GitError
 from runners.workspace.letter import identity, letter
 from runners.workspace.mirror import Mirror
-from runners.workspace.patch import Caps, Finding, Patch, review
+from runners.workspace.patch import Caps, Patch, PatchRefused, review
 from runners.workspace.remote import Remote
 
 BOT: Final = "Gatewright <gatewright@localhost>"
 COMMIT: Final = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
-REFSPEC: Final = re.compile(r"^[0-9a-f]{40,64}:refs/[^\s:~^?*\[\\]+$")
 BASE, HEAD = "refs/gatewright/base", "refs/gatewright/head"
-READ_BYTES: Final = 16 << 20
-NO_OPTIONS: Final = "does not support push options"  # git's words, said before anything is sent
+TIP, SAFE = "refs/gatewright/tip", "refs/gatewright/safe"
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -36,20 +32,6 @@ class Commit(msgspec.Struct, frozen=True):
     tree: str
     parent: str
     source_sha256: str = ""
-
-
-class PatchRefused(GatewrightError):
-    """A patch holds what may not be committed; `findings` say what, for the agent to mend."""
-
-    def __init__(self, findings: list[Finding]) -> None:
-        shown = "; ".join(f"{f.path or 'the change'} {f.what}" for f in findings[:5])
-        super().__init__(
-            "GW-PATCH-REFUSED",
-            f"{len(findings)} finding(s) keep the change from being committed",
-            why=shown + ("; ..." if len(findings) > 5 else ""),
-            fix="`revise` and say what the change must leave alone",
-        )
-        self.findings = findings
 
 
 class Worktree:
@@ -64,6 +46,7 @@ class Worktree:
         self.path = directory / "tree"
         self.base = ""
         self.head = ""
+        self.tip = ""
         self._mirror = mirror
         self._owner = owner
         self._caps = caps
@@ -82,24 +65,30 @@ class Worktree:
         caps: Caps = Caps(),  # noqa: B008
         identity: str = BOT,
     ) -> Self:
-        """Make a worktree at a commit of the mirror, in place of whatever is in `directory`.
+        """Make a worktree at a commit of the mirror, in place of whatever is in `directory`."""
+        worktree = await cls.prepare(mirror, directory, base, owner=owner, caps=caps, identity=identity)
+        await worktree.reset(base)
+        return worktree
+
+    @classmethod
+    async def prepare(
+        cls,
+        mirror: Mirror,
+        directory: Path,
+        base: str,
+        *,
+        owner: int | None = None,
+        caps: Caps = Caps(),  # noqa: B008
+        identity: str = BOT,
+    ) -> Self:
+        """Make all of a worktree but its tree, which `reset` writes, once it is known at which commit.
 
         `owner` is the jail's uid where the worker is root (Sandbox.uid); `identity` (`Name <mail>`) makes its commits.
         """
-        if not COMMIT.match(base) or not await mirror.has(base):
-            raise GitError(
-                "GW-GIT-BASE",
-                f"commit {base!r} is not in the mirror of {mirror.url}",
-                why="the branch was rewritten, or the fetch before this did not reach it",
-                fix="look whether the commit still exists on the forge, then retry",
-            )
         await erase(directory)
         worktree = cls(mirror, passage(directory), owner=owner, caps=caps, identity=identity)
         await worktree._init()
-        await mirror.pin(directory.name, base)
-        worktree.base = base
-        await worktree._bare.run("update-ref", BASE, base)
-        await worktree.reset(base)
+        await worktree.found(base)
         return worktree
 
     @classmethod
@@ -116,13 +105,44 @@ class Worktree:
         if not _whole(directory):
             return None
         worktree = cls(mirror, passage(directory), owner=owner, caps=caps, identity=identity)
-        for name, ref in (("base", BASE), ("head", HEAD)):
-            outcome = await worktree._bare.call("rev-parse", "--verify", "--quiet", ref)
-            if outcome.code:
-                return None
-            setattr(worktree, name, outcome.out.decode().strip())
+        worktree.base, worktree.head = await worktree._ref(BASE), await worktree._ref(HEAD)
+        if not worktree.base or not worktree.head:
+            return None
         (directory / "git" / "index.lock").unlink(missing_ok=True)  # of a worker that was killed
         return worktree
+
+    async def found(self, base: str) -> None:
+        """Take a commit of the mirror as the base; raise GW-GIT-BASE where it is not there."""
+        if not COMMIT.match(base) or not await self._mirror.has(base):
+            raise GitError(
+                "GW-GIT-BASE",
+                f"commit {base!r} is not in the mirror of {self._mirror.url}",
+                why="the branch was rewritten, or the fetch before this did not reach it",
+                fix="look whether the commit still exists on the forge, then retry",
+            )
+        await self._mirror.pin(self.directory.name, base)
+        await self._bare.run("update-ref", BASE, base)
+        self.base = base
+
+    async def follow(self, branch: str, url: str, access: GitAccess | None) -> None:
+        """Look where the task's branch stands on the forge and fetch it here, where no other task gets at it.
+
+        `tip` is that commit afterwards, empty where there is no such branch.
+        """
+        self.tip = await exchange.fetch(self._bare, Remote(url, access), f"refs/heads/{branch}", TIP)
+
+    async def has(self, commit: str) -> bool:
+        """Tell whether a commit is here or in the mirror."""
+        return (await self._bare.call("cat-file", "-e", f"{commit}^{{commit}}")).code == 0
+
+    async def secure(self, commit: str) -> None:
+        """Note that a commit is on the forge or in a blob, so that losing this directory loses no work."""
+        await self._bare.run("update-ref", SAFE, commit)
+
+    async def is_safe(self) -> bool:
+        """Tell whether everything up to the head is on the forge, in a blob, or in the mirror."""
+        known = [commit for commit in (self.base, self.tip, await self._ref(SAFE)) if commit]
+        return not await self._bare.line("rev-list", "--max-count=1", self.head or self.base, "--not", *known)
 
     async def reset(self, commit: str) -> None:
         """Put a fresh tree of a commit in place of the present one: nothing an agent left stays, ignored or not."""
@@ -137,7 +157,8 @@ class Worktree:
         """Stage everything by the trusted git and say how it differs from the head."""
         strays = await staging.stage(self._git, self._caps)
         tree = await self._git.line("write-tree")
-        return await staging.compare(self._bare, await self._view(self.head), tree, strays)
+        patch = await staging.compare(self._bare, await self._view(self.head), tree, strays)
+        return await lfs.marked(self._git, patch)
 
     async def commit(
         self, message: str, author: str = "", trailers: Mapping[str, str] | None = None, committer: str = ""
@@ -183,7 +204,7 @@ class Worktree:
 
         Answers the tip itself where it holds exactly these files already.
         """
-        tip = await self._tip(Remote(url, access), ref)
+        tip = await exchange.fetch(self._bare, Remote(url, access), ref, "refs/gatewright/archived")
         tree = await trees.with_files(self._bare, "", files, str(self._scratch))
         if tip and await self._bare.line("rev-parse", f"{tip}^{{tree}}") == tree:
             return Commit(
@@ -198,16 +219,9 @@ class Worktree:
 
         `options` are push options, left out for a remote that takes none.
         """
-        if not REFSPEC.match(refspec):
-            raise GitError("GW-GIT-REFSPEC", f"{refspec!r} is not `commit:refs/...`", why="nothing is ever forced")
-        remote = Remote(url, access)
-        plain = ("push", "--porcelain", "--no-verify", "--no-signed")
-        try:
-            await remote.run(self._bare, *plain, *(f"--push-option={each}" for each in options), "--", url, refspec)
-        except GatewrightError as error:
-            if not options or NO_OPTIONS not in (error.why or ""):
-                raise
-            await remote.run(self._bare, *plain, "--", url, refspec)
+        await exchange.push(self._bare, Remote(url, access), refspec, *options)
+        if refspec.partition(":")[0] == self.head:
+            await self.secure(self.head)
 
     async def checkout(self, commit: str, directory: Path) -> Path:
         """Write a fresh tree of a commit, without evidence and with a `.git` of its own, for QA to run checks in."""
@@ -219,30 +233,15 @@ class Worktree:
 
     async def read(self, commit: str, path: str) -> bytes | None:
         """Read one regular file at a commit; None where there is none (a link is none), GW-GIT-LARGE above 16 MiB."""
-        if path.startswith("/") or ".." in path.split("/"):
-            return None
-        listing = await self._bare.run("ls-tree", "-z", "-l", commit, "--", f":(literal){path}")
-        row = listing.split(b"\0")[0].split(b"\t")
-        if len(row) != 2 or row[1] != path.encode() or not row[0].startswith(b"100"):
-            return None
-        _, _, oid, size = row[0].decode().split()
-        if int(size) > READ_BYTES:
-            raise GitError("GW-GIT-LARGE", f"{path} has {size} bytes", why=f"at most {READ_BYTES} are read")
-        return await self._bare.run("cat-file", "blob", oid)
+        return await trees.read(self._bare, commit, path)
 
     async def source_entries(self, commit: str) -> list[tuple[bytes, str, str]]:
         """List (path, mode, sha256 of the content) of a commit, for the source digest (facts: audit, 2.3)."""
-        rows = []
-        for line in (await self._bare.run("ls-tree", "-r", "-z", commit)).split(b"\0")[:-1]:
-            meta, path = line.split(b"\t", 1)
-            mode, kind, oid = meta.decode().split()
-            rows.append((path, mode, kind, oid))
-        blobs = self._bare.objects([oid for _, _, kind, oid in rows if kind == "blob"])
-        found = []
-        for path, mode, kind, oid in rows:
-            content = await anext(blobs) if kind == "blob" else oid.encode()
-            found.append((path, mode, hashlib.sha256(content).hexdigest()))
-        return found
+        return await trees.digests(self._bare, commit)
+
+    async def strip(self) -> None:
+        """Remove the tree, which takes the room, and keep the commits."""
+        await erase(self.path)
 
     async def remove(self) -> None:
         """Remove everything; the caller has made sure that nothing unpushed is left."""
@@ -292,15 +291,9 @@ class Worktree:
         env = identity("AUTHOR", author) | identity("COMMITTER", committer)
         return await self._bare.line("commit-tree", tree, *links, "-F", "-", input=text.encode(), env=env)
 
-    async def _tip(self, remote: Remote, ref: str) -> str:
-        """Fetch what a ref holds at the remote, empty where it does not exist."""
-        listing = await remote.run(self._bare, "ls-remote", "--", remote.url, ref)
-        tip = next((line.split("\t")[0] for line in listing.decode().splitlines() if line.endswith(f"\t{ref}")), "")
-        if tip:
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-            await remote.run(self._bare, "fetch", *options, "--", remote.url, f"+{ref}:refs/gatewright/tip")
-            tip = await self._bare.line("rev-parse", "refs/gatewright/tip")
-        return tip
+    async def _ref(self, name: str) -> str:
+        """Read a ref of ours, empty where there is none."""
+        return (await self._bare.call("rev-parse", "--verify", "--quiet", name)).out.decode().strip()
 
 
 def _whole(directory: Path) -> bool:

@@ -8,51 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from runners.workspace.patch import Rule
-from runners.workspace.worktree import PatchRefused, Worktree
+from runners.workspace.patch import PatchRefused, Rule
+from runners.workspace.worktree import Worktree
+from tests.attacks.parts import COMMIT, GIT, Plant, config, everything, hook, put, setting
 from tests.runners.workspace.kit import OWNER, names, sh
-
-Plant = Callable[[Path, str], object]
-COMMIT = "git add -A; git commit -qm m"
-
-
-def put(path: Path, text: str, mode: int = 0o644) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-
-
-def config(tree: Path, text: str, folder: str = ".git") -> None:
-    with (tree / folder / "config").open("a") as file:
-        file.write(text)
-
-
-def hook(name: str) -> Plant:
-    def plant(tree: Path, cmd: str) -> None:
-        put(tree / ".git/hooks" / name, f"#!/bin/sh\n{cmd}\n", 0o755)
-        put(tree / "f", "changed\n")
-
-    return plant
-
-
-def setting(text: str, attributes: str = "", script: bool = False) -> Plant:
-    """Plant configuration; %CMD% is the attacker's command."""
-
-    def plant(tree: Path, cmd: str) -> None:
-        if script:
-            put(tree / "evil.sh", f"#!/bin/sh\n{cmd}\n", 0o755)
-        config(tree, text.replace("%CMD%", cmd))
-        if attributes:
-            put(tree / ".gitattributes", attributes)
-        put(tree / "f", "changed\n")
-
-    return plant
 
 
 def include(tree: Path, cmd: str) -> None:
@@ -148,18 +111,6 @@ RUN_COMMANDS: dict[str, tuple[Plant, str]] = {
 }
 
 
-async def everything(worktree: Worktree, url: str) -> str:
-    """Do all the worker ever does with a hostile tree; return the last commit."""
-    with suppress(PatchRefused):
-        await worktree.commit("step")
-    head = worktree.head
-    await worktree.source_entries(head)
-    await worktree.push(url, None, f"{head}:refs/heads/gatewright/t")
-    await worktree.changes()
-    await worktree.reset(head)
-    return head
-
-
 @pytest.mark.parametrize("name", RUN_COMMANDS)
 async def test_nothing_in_the_tree_starts_a_program(name, worktree, source, place):
     plant, careless = RUN_COMMANDS[name]
@@ -192,19 +143,34 @@ async def test_flags_of_the_agents_index_hide_nothing(worktree, flag):
     assert [c.path for c in (await worktree.changes()).files] == ["calc.py"]
 
 
-@pytest.mark.parametrize("file", ["info/exclude", "info/attributes", "info/sparse-checkout"])
+HIDDEN = {  # a file in .git/info, what it holds, what plain git is asked, and what it then keeps silent about
+    "exclude": ("hidden\n", "status --porcelain", "hidden"),
+    "attributes": ("* -text -diff\n", "diff", "+x"),
+    "sparse-checkout": ("/docs/\n", "status --porcelain", "calc.py"),
+}
+
+
+@pytest.mark.parametrize("file", HIDDEN)
 async def test_the_agents_info_folder_hides_nothing(worktree, file):
-    put(worktree.path / ".git" / file, "hidden\n* -text -diff\n")
-    config(worktree.path, "[core]\n\tsparseCheckout = true\n\texcludesFile = ../more\n")
+    content, asked, unsaid = HIDDEN[file]
+    put(worktree.path / ".git/info" / file, content)
+    config(worktree.path, f"[core]\n\tsparseCheckout = {file == 'sparse-checkout'}\n\texcludesFile = ../more\n")
     put(worktree.path / "hidden", "x\n")
-    assert [(c.path, c.added) for c in (await worktree.changes()).files] == [("hidden", 1)]
+    sh(f"{GIT} add -N hidden" if file == "attributes" else f"{GIT} read-tree -mu HEAD", worktree.path)
+    assert unsaid not in sh(f"{GIT} {asked}", worktree.path).stdout
+    found = {(c.path, c.added) for c in (await worktree.changes()).files}
+    assert ("hidden", 1) in found
+    assert ("calc.py" in {path for path, _ in found}) == (file == "sparse-checkout")  # it was taken away
 
 
 async def test_restored_times_hide_no_change(worktree):
     path = worktree.path / "calc.py"
-    before = path.stat()
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert (await worktree.changes()).empty
+    sh(f"{GIT} update-index --refresh", worktree.path)
     path.write_text(path.read_text().replace("-", "+"))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert sh(f"{GIT} status --porcelain", worktree.path).stdout == ""
     assert [c.path for c in (await worktree.changes()).files] == ["calc.py"]
 
 
@@ -212,12 +178,15 @@ async def test_restored_times_hide_no_change(worktree):
 async def test_a_left_over_lock_stops_only_the_agent(worktree, lock):
     put(worktree.path / ".git" / lock, "")
     put(worktree.path / "new", "n")
+    careless = f"{GIT} add -A && {GIT} commit -qm m && {GIT} config a.b c"
+    assert sh(careless, worktree.path).returncode, "plain git does not mind"
     assert await worktree.commit("step") is not None
 
 
 async def test_another_worktree_is_not_named_as_ours(worktree, place):
     put(place / "victim/secret", "TOPSECRET\n")
     config(worktree.path, f"[core]\n\tworktree = {place}/victim\n")
+    assert "secret" in sh(f"{GIT} status --porcelain", worktree.path).stdout
     assert (await worktree.changes()).empty
 
 
@@ -236,6 +205,7 @@ async def test_a_linked_folder_is_not_walked_into(worktree, place):
     put(place / "elsewhere/secret", "TOPSECRET\n")
     shutil.rmtree(worktree.path / "docs")
     (worktree.path / "docs").symlink_to(place / "elsewhere")
+    assert (worktree.path / "docs/secret").read_text() == "TOPSECRET\n"
     patch = await worktree.changes()
     assert {(c.status, c.path, c.mode) for c in patch.files} == {
         ("D", "docs/read.me", "000000"),
@@ -244,8 +214,12 @@ async def test_a_linked_folder_is_not_walked_into(worktree, place):
     assert "TOPSECRET" not in patch.text
 
 
-async def test_nothing_is_written_or_handed_over_through_links(worktree, place):
+async def test_nothing_is_written_or_handed_over_through_links(worktree, source, place):
     put(place / "victim/read.me", "victim\n")
+    put(place / "naive-victim/read.me", "victim\n")
+    sh("git clone -q source naive; rm -r naive/docs; ln -s ../naive-victim naive/docs", place)
+    shutil.copytree(source.path / "docs", place / "naive/docs", dirs_exist_ok=True)
+    assert (place / "naive-victim/read.me").read_text() == "hello\n"
     shutil.rmtree(worktree.path / "docs")
     (worktree.path / "docs").symlink_to(place / "victim")
     shutil.rmtree(worktree.path / ".git")
@@ -269,6 +243,9 @@ async def test_special_files_are_found_and_do_not_hang(worktree, kind):
     else:
         with socket.socket(socket.AF_UNIX) as endpoint:
             endpoint.bind(str(worktree.path / "special"))
+    assert "special" not in sh(f"{GIT} status --porcelain", worktree.path).stdout  # plain git keeps silent about it
+    if kind == "fifo":
+        assert sh("timeout 0.3 cat special", worktree.path).returncode == 124  # and careless reading hangs
     async with asyncio.timeout(10):
         with pytest.raises(PatchRefused) as refused:
             await worktree.commit("step")
@@ -278,39 +255,10 @@ async def test_special_files_are_found_and_do_not_hang(worktree, kind):
 @pytest.mark.skipif(OWNER is None, reason="only root makes device files")
 async def test_device_files_are_found(worktree):
     os.mknod(worktree.path / "disk", 0o60666, os.makedev(1, 7))
+    assert "disk" not in sh(f"{GIT} status --porcelain", worktree.path).stdout  # plain git keeps silent about it
     with pytest.raises(PatchRefused) as refused:
         await worktree.commit("step")
     assert [f.rule for f in refused.value.findings] == [Rule.SPECIAL]
-
-
-async def test_an_embedded_repository_is_no_submodule(worktree):
-    nested(worktree.path / "docs", "true")
-    sh("git init -q deep/er && cd deep/er && git commit -q --allow-empty -m x", worktree.path)
-    with pytest.raises(PatchRefused) as refused:
-        await worktree.commit("step")
-    assert {f.rule for f in refused.value.findings} == {Rule.EMBEDDED}
-
-
-@pytest.mark.parametrize("name", [".GIT/config", "sub/.Git/hooks/x", "git~1", ".git.", "a\\b", "a\nb", ".g\u200cit"])
-async def test_names_that_other_systems_read_as_git_are_refused(worktree, name):
-    put(worktree.path / name, "x")
-    with pytest.raises(PatchRefused) as refused:
-        await worktree.commit("step")
-    assert {f.rule for f in refused.value.findings} <= {Rule.GIT, Rule.NAME}
-
-
-async def test_names_that_are_not_text_are_refused(worktree):
-    put(worktree.path / "\udcff\udcfe", "x")
-    with pytest.raises(PatchRefused) as refused:
-        await worktree.commit("step")
-    assert [f.rule for f in refused.value.findings] == [Rule.NAME]
-
-
-async def test_names_that_clash_elsewhere_are_refused(worktree):
-    put(worktree.path / "CALC.py", "x")
-    with pytest.raises(PatchRefused) as refused:
-        await worktree.commit("step")
-    assert [f.rule for f in refused.value.findings] == [Rule.CLASH]
 
 
 async def test_endless_depth_is_found_and_can_be_removed(worktree):
@@ -319,6 +267,8 @@ async def test_endless_depth_is_found_and_can_be_removed(worktree):
         "python3 -c \"import os\nfor _ in range(1200): os.mkdir('d' * 8); os.chdir('d' * 8)\nopen('x', 'w')\"",
         worktree.path,
     )
+    with pytest.raises((OSError, RecursionError)):
+        [path.stat() for path in worktree.path.rglob("*")]  # what careless walking comes to
     patch = await worktree.changes()
     assert {s.rule for s in patch.strays} == {Rule.NAME}
     await worktree.reset(worktree.head)
@@ -332,6 +282,9 @@ async def test_a_tree_that_was_filled_is_refused_before_it_is_read(mirror, work,
     worktree = await Worktree.create(mirror, work / "t", source.git("rev-parse HEAD"), caps=Caps(entries=50))
     for i in range(60):
         put(worktree.path / f"many/f{i}", "")
+    uncapped = await Worktree.create(mirror, work / "u", source.git("rev-parse HEAD"))
+    shutil.copytree(worktree.path / "many", uncapped.path / "many")
+    assert len((await uncapped.changes()).files) == 60
     with pytest.raises(GatewrightError, match="GW-PATCH-ENTRIES"):
         await worktree.changes()
 
@@ -341,30 +294,36 @@ async def test_the_agents_own_objects_are_not_ours(worktree, source):
     oid = sh("echo smuggled | git -c safe.directory='*' hash-object -w --stdin", worktree.path).stdout.strip()
     from runners.workspace.git import Git
 
+    assert sh(f"{GIT} cat-file -e {oid}", worktree.path).returncode == 0
     assert (await Git(worktree.directory / "git").call("cat-file", "-e", oid)).code != 0
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        'git config core.fsmonitor "touch /tmp/p"',
-        "echo x > $MIRROR/hooks/pre-push",
-        "git --git-dir=$MIRROR update-ref refs/heads/evil HEAD",
-        "git --git-dir=$MIRROR pack-refs --all",
-        "echo /etc > $MIRROR/objects/info/alternates",
-        "echo x > $MIRROR/objects/zz",
-        "rm -rf $MIRROR/objects/pack",
-        "git gc --prune=now && git repack -adf",
-    ],
-)
-async def test_the_mirror_withstands_an_agent_that_lives_on_its_objects(attack, worktree, mirror, make_jail):
+ON_THE_MIRROR = {
+    "configuration": 'git config core.fsmonitor "touch /tmp/p"',
+    "hook": "echo x > $MIRROR/hooks/pre-push",
+    "reference": "git --git-dir=$MIRROR update-ref refs/heads/evil HEAD",
+    "packed references": "git --git-dir=$MIRROR pack-refs --all",
+    "alternates": "echo /etc > $MIRROR/objects/info/alternates",
+    "object": "echo x > $MIRROR/objects/zz",
+    "packs": "rm -rf $MIRROR/objects/*",
+    "garbage": "git gc --prune=now && git repack -adf",
+}
+
+
+@pytest.mark.parametrize("way", ON_THE_MIRROR)
+async def test_the_mirror_withstands_an_agent_that_lives_on_its_objects(way, worktree, mirror, make_jail, place):
     """The shared repository of a linked worktree falls to each of these (facts: isolation)."""
 
-    def state() -> dict[str, bytes]:
-        return {str(p): p.read_bytes() for p in mirror.path.rglob("*") if p.is_file()}
+    def state(path: Path) -> dict[str, bytes]:
+        return {str(p): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
-    before = state()
+    sh("git clone -q --bare source shared; mkdir -p shared/hooks; git -C shared worktree add -q ../linked", place)
+    before = state(place / "shared")
+    sh(ON_THE_MIRROR[way], place / "linked", MIRROR=str(place / "shared"))
+    assert state(place / "shared") != before, "the attack itself does not work"
+
+    before = state(mirror.path)
     jail = make_jail(worktree.path, objects=mirror.objects)
-    await jail.run(["bash", "-c", attack], timeout=20, env={"MIRROR": str(mirror.path)})
-    assert state() == before
+    await jail.run(["bash", "-c", ON_THE_MIRROR[way]], timeout=20, env={"MIRROR": str(mirror.path)})
+    assert state(mirror.path) == before
     assert (await worktree.changes()).empty

@@ -20,6 +20,7 @@ BENCHES = {
     "queue": "enqueue to start",
     "workspace": "a tree of 50,000 files for each task",
     "loop": "a step of our tool loop",
+    "sandbox": "the start of the jail",
     "gateway": "a model call through the gateway",
     "runtimes": "one answer out of each agent runtime",
     "label": "label to spec comment",

@@ -24,9 +24,10 @@ NAMED = {
     "bot/terminal/checks.py": "what doctor was asked to look at",
     "bot/terminal/checks_services.py": "doctor: prints what bot/forges/gitlab_survey and gitlab_selftest say",
     "bot/terminal/doctor.py": "the list of checks",
-    "bot/audit/redact.py": "what its tokens look like, so that none is kept",
+    "bot/audit/redact_tokens.py": "what its tokens look like, so that none is kept",
+    "bot/audit/redact_values.py": "headers that carry its tokens, so that none is kept",
+    "bot/known_secrets.py": "its secrets in the settings, so that none is kept",
     "bot/reports/templates/commands_page.md.j2": "docs/commands.md, the page for the people of all forges",
-    "runners/site.py": "its secrets, so that none is kept",
     "bot/model/policy.py": "where its CI files lie, so that a change of them is a finding",
     "runners/scope/ci.py": "where its CI files lie and what they include, so that a change of them is a finding",
     "runners/workspace/hush.py": "its push option that starts no CI",
@@ -36,7 +37,8 @@ PECULIAR = re.compile(
     r"(?<!pull or )merge[ _]request|>>>|quick action|/api/v4|x-gitlab|private-token|glpat", re.IGNORECASE
 )
 KNOWING = {
-    "bot/audit/redact.py": "headers that carry tokens, of all services, so that none is kept",
+    "bot/audit/redact_tokens.py": "what its tokens look like, so that none is kept",
+    "bot/audit/redact_values.py": "headers that carry tokens, of all services, so that none is kept",
     "bot/supervisor.py": "tells on starting which events to tick",
 }
 

@@ -19,7 +19,6 @@ from tests.house.code import ROOT, at_import, imported, ours, short, sources, tr
 BOT = {
     "bot.model": "",
     "bot.tether": "",
-    "bot.logs": "",
     "bot.policy": "bot.model",
     "bot.settings": "bot.model",
     "bot.settings_file": "bot.settings bot.model bot.policy",
@@ -30,19 +29,21 @@ BOT = {
     "bot.endpoints": "bot.model bot.settings bot.settings_file",
     "bot.settings_page": "bot.model bot.settings bot.settings_file",
     "bot.audit": "bot.model bot.policy",
+    "bot.logs": "bot.audit",
+    "bot.known_secrets": "bot.settings",
     "bot.forges": "bot.model bot.settings",
-    "bot.reports": "bot.model bot.policy bot.settings",
+    "bot.reports": "bot.model bot.policy bot.settings bot.audit bot.known_secrets",
     "bot.commands": "bot.model bot.policy bot.forges.protocol",
     "bot.embedded": "bot.model bot.tether",
     "bot.inbox": "bot.model",
     "bot.keyring": "bot.model bot.audit bot.settings bot.settings_file",
-    "bot.tasks": "bot.model bot.policy bot.settings bot.profiles bot.residency bot.audit bot.forges.protocol "
+    "bot.tasks": "bot.model bot.policy bot.settings bot.profiles bot.residency bot.audit bot.known_secrets "
+    "bot.forges.protocol "
     "bot.reports bot.commands bot.keyring",
     "bot.web": "bot.model bot.inbox",
     "bot.control": "bot.model bot.forges bot.inbox bot.tasks",
-    "bot.wiring": "bot.model bot.logs bot.network bot.audit bot.endpoints bot.forges bot.settings bot.settings_file "
-    "bot.inbox "
-    "bot.keyring bot.tasks bot.control",
+    "bot.wiring": "bot.model bot.logs bot.known_secrets bot.network bot.audit bot.endpoints bot.forges "
+    "bot.settings bot.settings_file bot.inbox bot.keyring bot.tasks bot.control",
     "bot.app": "bot.model bot.logs bot.settings bot.project_secrets bot.forges bot.inbox bot.web",
     "bot.supervisor": "bot.model bot.settings bot.settings_file bot.embedded bot.keyring bot.tether bot.app",
     "bot.terminal": "bot.model bot.policy bot.settings bot.settings_file bot.settings_page bot.profiles bot.residency "
@@ -52,8 +53,9 @@ BOT = {
     "bot.cli_options": "",
     "bot.cli_endpoints": "bot.cli_options",
     "bot.cli_models": "bot.cli_options",
+    "bot.cli_sandbox": "bot.cli_options",
     # and by dotted names, when a verb is called, whatever TARGETS says
-    "bot.cli": "bot.model bot.cli_options bot.cli_endpoints bot.cli_models",
+    "bot.cli": "bot.model bot.cli_options bot.cli_endpoints bot.cli_models bot.cli_sandbox",
     "bot.__main__": "bot.cli",
     "bot": "",
 }
@@ -68,31 +70,39 @@ RUNNERS = {
     "runners.quality": f"{NOUNS} runners.providers.protocol",
     "runners.workspace": f"{NOUNS} bot.network runners.providers.protocol",
     "runners.phases": f"{NOUNS} runners.providers.protocol runners.quality",
-    "runners.site": "bot.model bot.audit bot.settings bot.settings_file",
+    "runners.site": "bot.model bot.audit bot.known_secrets bot.settings bot.settings_file",
     "runners.handover": "bot.model bot.settings",
     "runners.stream": "bot.model bot.audit runners.names",
     "runners.heartbeat": "bot.model runners.names",
     "runners.purse": "bot.model runners.names",
     "runners.access": f"{NOUNS} bot.audit runners.names",
-    "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality",
+    "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality runners.workspace",
     "runners.agent": f"{NOUNS} runners.gateway runners.providers runners.site",
     "runners.checkup": f"{NOUNS} bot.network runners.gateway runners.providers",
-    "runners.jails": f"{NOUNS} bot.network runners.providers.protocol runners.site runners.workspace",
-    "runners.scope": "bot.model",
+    "runners.egress": "bot.model runners.gateway.listener runners.providers.protocol",
+    "runners.way_out": "runners.egress runners.providers.protocol runners.site",
+    "runners.setup": f"{NOUNS} bot.network runners.egress runners.providers.protocol runners.quality runners.site "
+    "runners.way_out runners.workspace",
+    "runners.jails": f"{NOUNS} bot.network runners.providers.protocol runners.setup runners.site runners.way_out "
+    "runners.workspace",
+    "runners.tryout": "bot.model bot.logs bot.settings runners.gateway runners.jails runners.process "
+    "runners.providers.protocol runners.site runners.way_out runners.workspace",
+    "runners.scope": "bot.model bot.audit",
     "runners.sight": f"{NOUNS} bot.audit runners.scope runners.workspace",
     "runners.scoping": f"{NOUNS} bot.audit runners.evidence runners.scope runners.sight runners.workspace",
+    "runners.leaks": f"{NOUNS} bot.audit runners.scope runners.sight runners.workspace",
     "runners.foreign": f"{NOUNS} bot.audit runners.workspace",
     "runners.ground": f"{NOUNS} bot.audit runners.access runners.site runners.workspace",
+    "runners.leftovers": "runners.workspace",
     "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.foreign "
-    "runners.gateway.budget runners.ground runners.jails runners.phases runners.providers runners.quality "
-    "runners.scoping runners.site "
-    "runners.stream runners.workspace",
+    "runners.gateway.budget runners.ground runners.jails runners.leaks runners.phases runners.providers "
+    "runners.quality runners.scope runners.scoping runners.setup runners.site runners.stream runners.workspace",
     "runners.pipeline": f"{NOUNS} runners.access runners.evidence runners.ground runners.heartbeat runners.names "
     "runners.phases runners.purse runners.site runners.stream runners.workbench",
     "runners.job": f"{NOUNS} bot.audit bot.keyring runners.access runners.handover runners.names runners.pipeline "
     "runners.site runners.stream",
-    "runners.worker": f"{NOUNS} bot.logs bot.network runners.agent runners.handover runners.job runners.names "
-    "runners.process",
+    "runners.worker": f"{NOUNS} bot.known_secrets bot.logs bot.network runners.agent runners.handover runners.job "
+    "runners.leftovers runners.names runners.process runners.site",
     "runners": "",
 }
 ROOMS = BOT | RUNNERS
@@ -118,8 +128,10 @@ STARTS = {
     "runners/loop/search.py": "the search of our tool loop, in a process that can be ended",
     "runners/providers/copilot_package.py": "has the Copilot CLI unpack itself in a jail",
     "runners/workspace/command.py": "`gatewright sandbox run`",
+    "runners/workspace/disk.py": "measures what a tree takes, with du",
     "runners/workspace/files.py": "owners and removal of trees",
     "runners/workspace/git.py": "the one place of a worker that starts git",
+    "runners/workspace/kit.py": "asks `ldd` which libraries our programs need in a root file system of a team",
     "runners/workspace/probe.py": "tries a jail",
     "runners/workspace/process.py": "programs in the jail",
 }
@@ -227,7 +239,8 @@ def test_the_web_process_starts_light() -> None:
 def test_help_starts_light() -> None:
     program = "import sys, bot.cli; print([n for n in sys.modules if n.startswith('bot.')])"
     said = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    light = ["bot.cli_options", "bot.cli_endpoints", "bot.cli_models", "bot.model", "bot.model.errors", "bot.cli"]
+    verbs = ["bot.cli_options", "bot.cli_endpoints", "bot.cli_models", "bot.cli_sandbox"]
+    light = [*verbs, "bot.model", "bot.model.errors", "bot.cli"]
     assert said.stdout.strip() == str(light)
 
 

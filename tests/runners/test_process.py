@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.process import processes_of, sweep, take_slot
+from bot.model.errors import GatewrightError
+from runners import process
+from runners.process import processes_of, runtime_folder, sweep, take_slot
 
 USER = 64_900  # far from the slots of real workers
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has users to give away")
@@ -36,6 +38,34 @@ def test_two_workers_of_one_machine_never_share_a_slot() -> None:
     assert third == first
     other.close()
     again.close()
+
+
+def test_workers_meet_where_nobody_else_may_write() -> None:
+    folder = runtime_folder()
+    assert folder == runtime_folder()
+    assert folder.stat().st_uid == os.geteuid()
+    assert not folder.stat().st_mode & 0o077
+
+
+def test_a_folder_that_others_may_write_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "RUN", tmp_path)
+    monkeypatch.setattr(process, "SHARED", tmp_path / "shared")
+    (tmp_path / "user" / str(os.geteuid())).mkdir(parents=True)
+    own = process.own_folder()
+    own.mkdir()
+    own.chmod(0o777)
+    assert runtime_folder() == tmp_path / f"shared-{os.geteuid()}"
+    (tmp_path / f"shared-{os.geteuid()}").rmdir()
+    (tmp_path / f"shared-{os.geteuid()}").symlink_to(tmp_path)
+    with pytest.raises(GatewrightError, match="GW-WORKER-SLOTS"):
+        runtime_folder()
+
+
+def test_the_lock_of_a_slot_is_never_a_link(tmp_path: Path) -> None:
+    (tmp_path / f"slot-{USER + 500}").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic links"):
+        take_slot(USER + 500, tmp_path)
+    assert not (tmp_path / "victim").exists()
 
 
 def test_a_child_dies_when_its_parent_is_killed() -> None:

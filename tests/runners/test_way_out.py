@@ -15,10 +15,14 @@ from bot.model.event import ForgeKind, Repo
 from bot.network import CA_NAMES, trusted, variables
 from bot.settings import Network, Server, Settings
 from runners.gateway import server
+from runners.providers.command import environment
+from runners.site import Site
+from runners.way_out import way_out
 from runners.workspace.mirror import Mirror
 from runners.workspace.options import TRUST
 from tests.runners.gateway.conftest import bench, directory, recorder
-from tests.runners.workspace.kit import REPO, Source, _jails, make_jail, place, source, tree, work
+from tests.runners.recorder import ListRecorder
+from tests.runners.workspace.kit import REPO, Source, _jails, ask, make_jail, place, source, tree, work
 from tests.runners.workspace.kit import serve as serve_git
 from tests.simulators.models import ModelServer, Script, Step
 from tests.way_out import Authority, Proxy, authority, front, proxy
@@ -113,3 +117,36 @@ async def test_an_agent_finds_the_authorities_and_no_proxy(
     assert {name: shown.get(name) for name in CA_NAMES} == dict.fromkeys(CA_NAMES, TRUST)
     assert not [name for name in shown if "proxy" in name.lower()]
     assert os.environ["HTTPS_PROXY"]
+
+
+async def test_where_policy_lets_hosts_be_reached_runtimes_are_led_to_the_filtering_proxy(
+    make_jail, tree: Path
+) -> None:
+    """Through the relay of the real jail: the one that is allowed answers, the gateway's own port stays what it was."""
+    with serve_git(tree) as server:
+        place = f"127.0.0.1:{server.server_port}"
+        site = Site(Settings())
+        recorder = ListRecorder()
+        async with way_out(site, [place], recorder, "egress") as egress, way_out(site, [], recorder, "none") as none:
+            assert none is None
+            assert egress is not None
+            jail = make_jail(tree, egress=egress.socket)
+            wrapper = jail.wrapper(["env"], env=environment(jail.gateway_url, jail.outside))
+            shown = dict(line.partition("=")[::2] for line in ask(wrapper).stdout.splitlines())
+            tries = [
+                f"curl -s -o /dev/null -w '%{{http_code}}' --noproxy '' http://{goal}/" for goal in (place, "10.0.0.1")
+            ]
+            ended = await jail.run(["sh", "-c", "; echo; ".join(tries)], timeout=20)
+    assert shown["HTTPS_PROXY"] == shown["http_proxy"] == jail.outside == "http://127.0.0.1:8901"
+    assert "127.0.0.1" in shown["NO_PROXY"]
+    assert ended.output.split() == ["401", "403"]
+    assert [record.outcome for record in recorder.of("gate")] == ["ok", "denied", "ok"]
+
+
+async def test_a_jail_without_allowed_hosts_has_no_filtering_proxy(make_jail, tree: Path) -> None:
+    jail = make_jail(tree)
+    assert jail.outside == jail.gateway_url
+    ended = await jail.run(["sh", "-c", "env; ls /run; cat /proc/net/tcp"], timeout=20)
+    assert "proxy" not in ended.output.lower()
+    assert "egress" not in ended.output
+    assert "22C5" not in ended.output  # port 8901

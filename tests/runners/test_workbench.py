@@ -212,9 +212,10 @@ async def test_without_a_hold_messages_say_nothing_about_ci(stage: Stage) -> Non
 
 
 async def test_secrets_do_not_leave_in_findings(stage: Stage) -> None:
+    """A person pushed it: an agent's would not have been committed (test_leaks)."""
     link = "https://user:ghp_abcdefghijklmnopqrstuvwxyz0123456789@h.io/"
-    stage.record(coding=[write("calc.py", FILES["calc.py"] + f"\nURL = '{link}'\n"), CODED[1]])
-    reports = await stage.perform(stage.order(Step.CODING))
+    head = stage.push({"calc.py": FILES["calc.py"] + f"\nURL = '{link}'\n"}, await coded(stage))
+    reports = await stage.perform(stage.order(Step.QA, head=head))
     assert "names h.io" in reports.blob("scope.found", "findings")
     assert "ghp_" not in reports.blob("scope.found", "findings")
 

@@ -580,6 +580,18 @@ def test_an_emergency_and_an_alarm_stay_loud_wherever_the_task_is_shown():
     assert "EMERGENCY" not in voice.progress(task(), now_ms=T0)
 
 
+def test_work_without_a_sandbox_is_said_wherever_the_task_is_shown():
+    at, voice = task(State.CHANGE_REVIEW, is_unconfined=True), words()
+    for body in (
+        voice.progress(at, now_ms=T0),
+        voice.status(at),
+        voice.change_body(at, spec=SPEC, plan=PLAN, qa=report(), now_ms=T0),
+        voice.gate(at, Gate.CHANGE, "", DIGEST, UNTIL, qa=report()),
+    ):
+        assert "**NO SANDBOX:** agents and checks of this task ran with all rights of the worker" in body
+    assert "NO SANDBOX" not in voice.change_body(task(), spec=SPEC, plan=PLAN, qa=report(), now_ms=T0)
+
+
 def test_a_task_that_is_held_says_by_whom_and_how_it_goes_on():
     shown = words().progress(task(paused=True, brakes=("label", "repository", "instance")), now_ms=T0)
     assert (

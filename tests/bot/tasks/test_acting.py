@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bot.model.policy import Policy
 from bot.model.state import Gate, State
 from bot.model.team import Team
 from bot.settings import NamedProfile, ProfileTable, ProviderTable, Settings
+from tests.bot.audit.samples import TOKENS
 from tests.bot.tasks.forge import MIRA, STRANGER, TOM
 from tests.bot.tasks.office import PLAN, SPEC, Office
 
@@ -147,6 +149,18 @@ async def test_an_edit_puts_a_persons_text_in_force_which_needs_approval_too(off
     assert b"Charge-backs" in office.desk.blobs.get(now.spec.commitment)
     now = await office.converge(task)
     assert now.asked(Gate.SPEC).rev == 2
+
+
+async def test_a_secret_in_an_edit_is_cut_out_before_it_is_hashed_kept_or_shown(office: Office):
+    task, token = await office.at_spec_gate(), TOKENS["github classic"]
+    now = await office.says(task, MIRA, FENCED.replace("Charge-backs", f"Charge-backs {token}"))
+    kept = office.desk.blobs.get(now.spec.commitment)
+    assert b"Charge-backs [redacted:github-token]" in kept
+    assert now.spec.sha256 == hashlib.sha256(kept).hexdigest()
+    await office.converge(task)
+    said = [comment.body for comment in await office.forge.comments(office.repo, 42, 0)]
+    assert any("redacted:github-token" in body.replace("\\", "") for body in said)
+    assert not [body for body in said if token in body and not body.startswith("/edit")]
 
 
 async def test_an_edit_that_is_no_spec_is_refused_with_the_line(office: Office):

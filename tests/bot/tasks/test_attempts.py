@@ -24,6 +24,13 @@ def test_used_up_rounds_end_blocked_with_a_draft_and_retry_goes_on_fixing():
     assert (again.state, again.rounds, again.blocked_code) == (State.FIXING, 0, "")
 
 
+def test_one_attempt_without_a_sandbox_marks_the_task_for_good():
+    history = History().start("spec").add("gate", kinds.GateResult("sandbox", "bwrap"), AGENT)
+    assert not history.task.is_unconfined
+    history.add("gate", kinds.GateResult("sandbox", "none"), AGENT)
+    assert history.add("gate", kinds.GateResult("sandbox", "bwrap"), AGENT).task.is_unconfined
+
+
 def test_vanished_workers_are_replaced_twice_and_then_block():
     history = History()
     for _ in range(2):

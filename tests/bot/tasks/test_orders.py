@@ -13,6 +13,7 @@ from bot.model.task import Task, Usage
 from bot.settings import Audit, Budget, Settings
 from bot.tasks.budget import Today
 from bot.tasks.orders import branch_name, make_order
+from tests.bot.audit.samples import TOKENS
 from tests.bot.tasks.forge import REPO
 from tests.bot.tasks.history import COMMIT, History
 
@@ -87,6 +88,7 @@ def test_the_audit_ref_is_a_ref_of_its_own_or_a_branch():
         ("a" * 80, "a" * 40),
         ("x" * 39 + " y", "x" * 39),
         (".lock @{u}", "lock-u"),
+        (f"Use {TOKENS['gitlab personal']}", "use-redacted-gitlab-token"),
     ],
 )
 def test_a_branch_has_a_name_that_any_git_takes(title: str, slug: str):

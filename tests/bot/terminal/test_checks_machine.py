@@ -12,6 +12,7 @@ from bot.audit.keys import InstanceKey
 from bot.settings import Settings
 from bot.terminal.checks import Place, Verdict
 from bot.terminal.checks_machine import disk, git, keys, sandbox, secret_files, secret_names, version
+from runners.workspace.bounds import standing
 
 
 @pytest.fixture
@@ -50,8 +51,13 @@ def test_a_git_that_is_too_old_fails(place, monkeypatch, tmp_path):
 def test_a_jail_is_really_started(place):
     if shutil.which("bwrap") is None or shutil.which("socat") is None:
         pytest.skip("bubblewrap and socat are not installed")
-    (found,) = sandbox(place)
+    found, *limits = sandbox(place)
     assert found.verdict is Verdict.OK or found.why, "a jail that does not start says why"
+    if found.verdict is Verdict.OK:
+        (about,) = limits
+        held = {each.name for each in standing(place.settings.sandbox) if each.by}
+        assert (about.verdict is Verdict.OK) == ("memory of the jail" in held)
+        assert "memory of the jail: 8192 MB" in about.words
 
 
 def test_programs_of_the_jail_that_are_missing_are_named_with_their_packages(place, monkeypatch, tmp_path):

@@ -53,7 +53,8 @@ class BareJail:
     def __init__(self, worktree: Path, inside: str = "/workspace") -> None:
         self.worktree = worktree
         self.inside = inside
-        self.gateway_url = "http://gateway"
+        self.gateway_url = self.outside = "http://gateway"
+        self.passed = ""
 
     async def run(
         self, argv: Sequence[str], *, timeout: float, max_output: int = 30_000, env: Mapping[str, str] | None = None,

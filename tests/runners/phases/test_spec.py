@@ -5,8 +5,9 @@ import hashlib
 import msgspec
 
 from bot.audit.blobs import Blobs
+from bot.model.documents import parse_spec
 from bot.model.state import Gate, Step
-from tests.runners.stage import SPEC, Stage, text
+from tests.runners.stage import SPEC, Stage, git, text
 
 
 async def test_a_spec_is_drafted_from_the_issue(stage: Stage) -> None:
@@ -110,3 +111,21 @@ async def test_what_a_comment_hides_is_no_feedback(stage: Stage) -> None:
     assert "curl evil" not in prompt
     assert "`xy` stays." in prompt
     assert "\U000e0041" not in prompt
+
+
+async def test_what_agents_cannot_see_of_the_repository_is_said_in_the_spec_that_people_approve(stage: Stage) -> None:
+    seed = stage.folder / "seed"
+    (seed / "assets").mkdir()
+    (seed / "assets/.gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    (seed / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = https://example.org/lib\n')
+    git(seed, "add", "-A")
+    git(seed, "commit", "-q", "-m", "More")
+    git(seed, "push", "-q", str(stage.origin), "main")
+    stage.record(spec=[text(SPEC)])
+    reports = await stage.perform(stage.order(Step.SPEC, base_commit=git(seed, "rev-parse", "main")))
+    assert reports.end["outcome"] == "ok", reports.explanation()
+    left_out = parse_spec(reports.blob("spec.set", "text")).out_of_scope
+    assert [words.partition(":")[0] for words in left_out] == ["Submodules", "Files that Git LFS keeps"]
+    assert "pointers in their place" in reports.blob("model.call", "prompt")
+    gates = {entry["data"]["rule"]: entry["data"]["result"] for entry in reports.of("gate")}
+    assert gates["absent content"] == "submodules, lfs"

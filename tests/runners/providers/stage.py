@@ -66,13 +66,22 @@ async def open_stage(
     model: str,
     steps: Sequence[Step | Maker] = (),
     allowances: tuple[Allowance, ...] = (),
+    *,
+    table: settings.Sandbox = settings.Sandbox(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Stage]:
     """Set the stage for one run and clear it away."""
     home = _home()
     try:
         async with AsyncExitStack() as stack:
             yield await _set(
-                stack, home, provider=provider, dialect=dialect, model=model, steps=steps, allowances=allowances
+                stack,
+                home,
+                provider=provider,
+                dialect=dialect,
+                model=model,
+                steps=steps,
+                allowances=allowances,
+                table=table,
             )
     finally:
         shutil.rmtree(home)
@@ -87,9 +96,9 @@ async def _set(
     model: str,
     steps: Sequence[Step | Maker],
     allowances: tuple[Allowance, ...],
+    table: settings.Sandbox,
 ) -> Stage:
     slot = secrets.randbelow(1000)  # a user of its own, so that a neighbour's processes do not count here
-    table = settings.Sandbox()
     uid = table.user + slot if os.geteuid() == 0 else None
     worktree = _worktree(home, uid)
     recorder = ListRecorder()

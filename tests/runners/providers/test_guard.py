@@ -67,10 +67,17 @@ class Played:
             self.cleared = True
 
 
-async def play(door: Door, act: Callable[[], Awaitable[Result]]) -> Result:
+class Cell:
+    """All that a guard asks of a jail: which bound it has met."""
+
+    def __init__(self, passed: str = "") -> None:
+        self.passed = passed
+
+
+async def play(door: Door, act: Callable[[], Awaitable[Result]], passed: str = "") -> Result:
     provider = Played(act)
     try:
-        return await guard.run(provider, REQUEST, None, door, None)  # type: ignore[arg-type]
+        return await guard.run(provider, REQUEST, Cell(passed), door, None)  # type: ignore[arg-type]
     finally:
         assert provider.cleared
 
@@ -116,6 +123,15 @@ async def test_what_the_api_said_explains_a_crash() -> None:
     with pytest.raises(ProviderError) as caught:
         await play(door, badly)
     assert caught.value is CONTEXT
+
+
+async def test_what_the_jail_ended_is_told_as_that() -> None:
+    door = Door()
+    door.last_error = CONTEXT
+    with pytest.raises(ProviderError) as caught:
+        await play(door, badly, "the jail used more than 96 MB")
+    assert caught.value.cause is Cause.CRASH
+    assert caught.value.why.startswith("the jail used more than 96 MB")
 
 
 async def test_a_runtime_that_knows_better_is_believed() -> None:

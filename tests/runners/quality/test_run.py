@@ -8,9 +8,9 @@ from runners.quality.run import NO_TESTS, run_checks
 from tests.runners.loop.parts import BareJail
 
 
-async def run(tmp_path: Path, *checks: Check, setup: tuple[str, ...] = (), seconds: float = 60.0) -> list[CheckRun]:
+async def run(tmp_path: Path, *checks: Check, seconds: float = 60.0) -> list[CheckRun]:
     reported: list[CheckRun] = []
-    wanted = Checks(setup, checks)
+    wanted = Checks((), checks)
     runs = await run_checks(wanted, BareJail(tmp_path), remaining=lambda: seconds, report=reported.append)
     assert list(runs) == reported
     return reported
@@ -25,11 +25,6 @@ async def test_the_exit_code_is_the_judge_and_the_output_only_counts(tmp_path: P
 async def test_later_checks_run_after_a_failed_one(tmp_path: Path) -> None:
     found = await run(tmp_path, Check("a", "false"), Check("b", "true"))
     assert [one.exit_code for one in found] == [1, 0]
-
-
-async def test_nothing_runs_after_a_failed_set_up(tmp_path: Path) -> None:
-    found = await run(tmp_path, Check("a", "true"), setup=("exit 3",))
-    assert [(one.name, one.exit_code) for one in found] == [("setup-1", 3)]
 
 
 async def test_a_check_that_does_not_end_has_failed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bot.model.policy import Policy
 from runners.scope.findings import MOST, digest, findings
 from runners.scope.view import Finding, Rule
+from tests.bot.audit.samples import TOKENS
 from tests.runners.scope.parts import changed, gone, new, plan, view
 
 FOUND = st.builds(Finding, st.sampled_from(list(Rule)), st.text(max_size=5), st.text(max_size=5), st.text(max_size=5))
@@ -25,7 +26,7 @@ def test_every_rule_is_asked() -> None:
         new("Dockerfile"), new("CLAUDE.md"), new(".husky/x", mode="100755"), new("web/.github/a"),
         changed("requirements.txt", "", "six\n"), gone("tests/test_a.py"), new(".github/workflows/a.yml"),
         changed("tests/test_b.py", "assert a\n", ""), new("lib", "", mode="160000"), new("x", "", is_readable=False),
-        new("m.py", "p\u0430y = 1\n"), new("h.py", "a\u202e\n", lines=9_999),
+        new("k.py", TOKENS["jwt"]), new("m.py", "p\u0430y = 1\n"), new("h.py", "a\u202e\n", lines=9_999),
     )  # fmt: skip
     found = findings(change, plan("calc.py"), Policy())
     assert {finding.rule for finding in found} == set(Rule) - {Rule.MORE}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 COMMANDS = (
     "bash", "dash", "cat", "ls", "id", "env", "touch", "mkdir", "rm", "true", "sleep", "head", "stat", "readlink",
-    "uname", "grep", "sed", "git", "wc", "ps",
+    "uname", "grep", "sed", "git", "wc", "ps", "tar",
 )  # fmt: skip
-RUNTIMES = ("node",)  # whose libraries are there, and they are not: our side brings them
+STANDARD = ("libc", "libdl", "libm", "libpthread", "librt", "libutil", "libresolv", "libstdc++", "libgcc_s")
 PYTHON = "/usr/bin/python3"
 
 
@@ -29,9 +29,9 @@ def build(root: Path, commands: Sequence[str] = COMMANDS, *, with_python: bool =
         _program(root, shutil.which(name, path="/usr/bin:/bin") or name)
     if "dash" in commands:
         (root / "usr/bin/sh").symlink_to("dash")
-    for name in RUNTIMES:
-        if found := shutil.which(name):
-            _libraries(root, found)
+    for library in Path("/usr/lib").glob("*-linux-gnu/*.so.[0-9]"):  # what every Debian has
+        if library.name.partition(".so")[0] in STANDARD:
+            _copy(library.resolve(), _made(root / library.relative_to("/")))
     if with_python:
         _python(root)
     (root / "etc/team").write_text("the team's image\n")
@@ -57,9 +57,7 @@ def _program(root: Path, path: str) -> None:
 def _libraries(root: Path, path: str) -> None:
     said = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
     for library in re.findall(r"(/\S+) \(0x", said):
-        place = root / "usr" / library.lstrip("/").removeprefix("usr/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _copy(Path(library).resolve(), place)
+        _copy(Path(library).resolve(), _made(root / "usr" / library.lstrip("/").removeprefix("usr/")))
 
 
 def _python(root: Path) -> None:
@@ -71,6 +69,11 @@ def _python(root: Path) -> None:
     shutil.copytree(f"/{standard}", root / standard, ignore=ignored, copy_function=_copied, dirs_exist_ok=True)
     for library in (root / standard / "lib-dynload").glob(f"*{sysconfig.get_config_var('SHLIB_SUFFIX')}"):
         _libraries(root, str(library))
+
+
+def _made(place: Path) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from bot.model.errors import GatewrightError
-from runners.workspace.reach import blocked, readable, require
+from runners.workspace.reach import blocked, readable, require, toolchains
 
 STRANGER = 61_234  # a user that owns nothing here
 
@@ -82,3 +82,37 @@ def test_a_folder_is_copied_whole_with_its_links(home, place):
     assert (kept / "link").readlink().name == "runtime"
     assert (kept / "deep/file").read_text() == "f"
     assert blocked(kept / "deep/file", STRANGER) is None
+
+
+def test_a_private_folder_is_copied_anew_where_something_deep_in_it_is_new(home, place):
+    (home / "lib/versions").mkdir()
+    first = readable(home / "lib", place / "cache", STRANGER)
+    assert readable(home / "lib", place / "cache", STRANGER) == first
+    (home / "lib/versions/3.13").mkdir()
+    assert (readable(home / "lib", place / "cache", STRANGER) / "versions/3.13").is_dir()
+
+
+def test_toolchains_are_mounted_outermost_first(place):
+    for name in ("jdk", "jdk/lib", "jdk-extra"):
+        (place / name).mkdir()
+    named = [f"{place}/jdk/lib", f"{place}/jdk-extra/", f"{place}/jdk"]
+    shown = [inside for _, inside in toolchains(named, place / "cache", None)]
+    assert shown.index(f"{place}/jdk") < shown.index(f"{place}/jdk/lib")
+    assert f"{place}/jdk-extra" in shown
+
+
+@pytest.mark.parametrize(
+    ("named", "words"), [("/nothing/jdk", "no such file"), ("/home", "its own"), ("/", "its own"), ("/etc/", "its own")]
+)
+def test_a_toolchain_that_cannot_be_shown_is_named(named, words, place):
+    with pytest.raises(GatewrightError) as caught:
+        toolchains([named], place / "cache", None)
+    assert caught.value.code == "GW-SANDBOX-BIND"
+    assert words in caught.value.why
+
+
+def test_a_toolchain_that_is_a_dead_link_is_said_to_be_one(place):
+    (place / "current").symlink_to("jdk-21")
+    with pytest.raises(GatewrightError) as caught:
+        toolchains([f"{place}/current"], place / "cache", None)
+    assert "link" in caught.value.why

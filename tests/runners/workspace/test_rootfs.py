@@ -59,7 +59,8 @@ class TestInside:
 
     async def test_nothing_of_it_can_be_written(self, make_jail, tree, root):
         jail = make_jail(tree, of(root))
-        line = "for d in / /usr /usr/bin /etc /.etc /opt /opt/tool /opt/gw /var/lib/team /home/linuxbrew; do touch $d/x; done"
+        folders = "/ /usr /usr/bin /etc /.etc /opt /opt/tool /opt/gw /var/lib/team /home/linuxbrew"
+        line = f"for each in {folders}; do touch $each/x; done"
         seen = (await jail.run(["bash", "-c", line], timeout=20)).output
         assert seen.count("Read-only file system") == 10, seen
 
@@ -68,7 +69,15 @@ class TestInside:
 
     async def test_of_the_machine_there_is_nothing(self, make_jail, tree, root):
         jail = make_jail(tree, of(root))
-        for path in ("/usr/bin/bwrap", "/usr/share", "/etc/alternatives", "/var/log", "/root/.bashrc", "/sys", "/.dockerenv"):
+        for path in (
+            "/usr/bin/bwrap",
+            "/usr/share",
+            "/etc/alternatives",
+            "/var/log",
+            "/root/.bashrc",
+            "/sys",
+            "/.dockerenv",
+        ):
             assert (await jail.run(["ls", "-d", path], timeout=20)).exit_code == 2, path
         mounted = (await jail.run(["cat", "/proc/self/mountinfo"], timeout=20)).output
         shown = {line.split()[4] for line in mounted.splitlines()}
@@ -84,7 +93,7 @@ class TestInside:
     async def test_an_image_without_bash_has_the_shell_that_it_has(self, make_jail, tree, place, gateway):
         bare = image.build(place / "bare", ("dash", "env"))
         jail = make_jail(tree, of(bare), socket=gateway)
-        seen = (await jail.run(["sh", "-c", "echo $SHELL; env; exit 3"], timeout=20))
+        seen = await jail.run(["sh", "-c", "echo $SHELL; env; exit 3"], timeout=20)
         assert seen.exit_code == 3
         assert seen.output.startswith("/bin/sh\n")
         assert "LD_" not in seen.output
@@ -121,7 +130,9 @@ class TestTricks:
         assert (await jail.run(["/bin/cat", "/etc/team"], timeout=20)).output == "the team's image\n"
         assert (await jail.run(["ls", "/bin/bwrap"], timeout=20)).exit_code == 2
 
-    @pytest.mark.parametrize("goal", ["../../etc", "/etc", "/proc/1/root/etc", "/oldroot/etc", "/newroot/../oldroot/etc"])
+    @pytest.mark.parametrize(
+        "goal", ["../../etc", "/etc", "/proc/1/root/etc", "/oldroot/etc", "/newroot/../oldroot/etc"]
+    )
     async def test_an_etc_that_is_a_link_is_not_the_machines(self, goal, make_jail, tree, small):
         shutil.rmtree(small / "etc")
         (small / "etc").symlink_to(goal)
@@ -163,8 +174,11 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("spoil", "words"),
         [
-            (lambda root: shutil.rmtree(root), "is no folder"),
-            (lambda root: (root / "usr/bin/sh").unlink() or (root / "usr/bin/bash").unlink(), "lacks a program: /bin/sh"),
+            (shutil.rmtree, "is no folder"),
+            (
+                lambda root: (root / "usr/bin/sh").unlink() or (root / "usr/bin/bash").unlink(),
+                "lacks a program: /bin/sh",
+            ),
             (lambda root: (root / "bin").unlink(), "lacks a program: /bin/sh"),
         ],
     )

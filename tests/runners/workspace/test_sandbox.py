@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot import settings
-from bot.model.errors import GatewrightError, UsageError
-from runners.workspace import command, launch
+from bot.model.errors import GatewrightError
+from runners.workspace import launch
 from runners.workspace.open import OpenJail
 from runners.workspace.probe import explain
 from runners.workspace.sandbox import Sandbox, clear, probe
@@ -81,6 +81,52 @@ async def test_extra_host_paths_are_shown_read_only(make_jail, tree, place):
     ended = await jail.run(["bash", "-c", f"{tools}/hello; touch {tools}/x"], timeout=10)
     assert ended.output.startswith("hello from tools\n")
     assert "Read-only" in ended.output
+
+
+def toolchain(folder: Path, name: str, words: str) -> Path:
+    """Make a program in a bin folder, as a version manager does."""
+    path = folder / "bin" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\necho {words}\n")
+    path.chmod(0o755)
+    return folder
+
+
+async def test_toolchains_of_a_private_home_are_used_by_name_and_stay_as_they_are(make_jail, tree, place):
+    home = place / "home/dev"
+    toolchain(home / ".pyenv/versions/3.13", "python3.13", "a python of pyenv")
+    toolchain(home / ".cargo", "cargo", "a cargo")
+    (home / ".cargo/registry").mkdir()
+    (home / ".sdkman/current").parent.mkdir(parents=True)
+    (home / ".sdkman/current").symlink_to(toolchain(home / ".sdkman/candidates/21", "javac", "a jdk"))
+    (place / "home").chmod(0o700)
+    binds = (f"{home}/.pyenv", f"{home}/.cargo", f"{home}/.sdkman")
+    path = (f"{home}/.pyenv/versions/3.13/bin", f"{home}/.cargo/bin", f"{home}/.sdkman/current/bin")
+    jail = make_jail(tree, settings.Sandbox(binds=binds, path=path), cache=place / "cache")
+    line = f"python3.13; cargo; javac; touch {home}/.cargo/registry/index {home}/.pyenv/x; echo $PATH"
+    seen = (await jail.run(["sh", "-c", line], timeout=10)).output.splitlines()
+    assert seen[:3] == ["a python of pyenv", "a cargo", "a jdk"]
+    assert sum("Read-only file system" in line for line in seen[3:5]) == 2
+    assert seen[5] == ":".join([*path, "/usr/local/bin:/usr/bin:/bin"])
+
+
+async def test_toolchains_below_others_are_both_there(make_jail, tree, place):
+    (place / "opt").mkdir()
+    toolchain(place / "opt/go", "go", "outer")
+    extra = toolchain(place / "elsewhere", "gopls", "inner")
+    (place / "opt/go/tools").mkdir()
+    (place / "opt/go/tools/current").symlink_to(extra)
+    binds = (f"{place}/opt/go/bin", f"{place}/elsewhere", f"{place}/opt/go")
+    jail = make_jail(tree, settings.Sandbox(binds=binds, path=(f"{place}/opt/go/bin",)))
+    line = f"go; {place}/opt/go/tools/current/bin/gopls"
+    assert (await jail.run(["sh", "-c", line], timeout=10)).output == "outer\ninner\n"
+
+
+@pytest.mark.parametrize("path", ["/opt/nothing/bin", "relative/bin", "/usr/bin:/opt", "/root"])
+def test_a_search_path_that_the_jail_does_not_show_is_refused(path, make_jail, tree):
+    with pytest.raises(GatewrightError, match=r"sandbox\.path names") as caught:
+        make_jail(tree, settings.Sandbox(path=(path,)))
+    assert caught.value.code == "GW-SANDBOX-BIND"
 
 
 async def test_a_wrapper_is_a_program_that_runs_another_in_the_jail(make_jail, tree, gateway):
@@ -179,18 +225,6 @@ def test_the_probe_repeats_bubblewraps_reason_where_no_switch_explains_it():
     said = explain("bwrap: No permissions to creating new namespace\n")
     assert "namespace" in said
     assert "sysctl" in said or "container" in said
-
-
-@pytest.mark.usefixtures("_jails")
-def test_the_command_runs_anything_in_the_same_jail(tree, capfd):
-    assert command.run(tree, ["bash", "-c", "id -un; pwd; exit 7"]) == 7
-    assert capfd.readouterr().out == "agent\n/workspace\n"
-
-
-@pytest.mark.parametrize(("directory", "argv"), [("/nothing/there", ["true"]), ("/tmp", [])])
-def test_the_command_says_what_is_wrong_with_a_call(directory, argv):
-    with pytest.raises(UsageError, match="GW-SANDBOX-"):
-        command.run(Path(directory), argv)
 
 
 class TestOpenJail:

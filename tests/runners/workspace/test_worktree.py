@@ -10,8 +10,8 @@ import pytest
 
 from bot.forges.protocol import GitAccess
 from runners.workspace.git import GitError
-from runners.workspace.patch import Caps, Rule, review
-from runners.workspace.worktree import PatchRefused, Worktree
+from runners.workspace.patch import Caps, PatchRefused, Rule, review
+from runners.workspace.worktree import Worktree
 from tests.runners.workspace.kit import OWNER, names, serve, sh
 
 ACCESS = GitAccess("x-access-token", "s3cr3t-tok3n", 0)
