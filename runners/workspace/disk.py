@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from runners.workspace.options import PATH
 TICK: Final = 0.25  # seconds between looks at the free space, which cost microseconds
 REST: Final = 1.0  # seconds between measurements, and at least ten times as long as one takes
 SHARE: Final = 10
+DU_SECONDS: Final = 60
 
 
 class Growth:
@@ -79,19 +81,19 @@ class Growth:
 
 async def measure(tree: Path) -> tuple[int, bool]:
     """Add up the bytes that a tree takes on its disk, following nothing; False where part of it could not be read."""
-    process = await asyncio.create_subprocess_exec(
-        "du", "-sxB1", "--", str(tree), env={"PATH": PATH, "LC_ALL": "C"}, cwd="/",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    return await asyncio.to_thread(_du, tree)
+
+
+def _du(tree: Path) -> tuple[int, bool]:
+    """Ask du, in a thread: whoever is cancelled meanwhile need not wait for its end."""
+    argv = ["du", "-sxB1", "--", str(tree)]
+    env = {"PATH": PATH, "LC_ALL": "C"}
     try:
-        out, said = await process.communicate()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
-    first = out.split(b"\t", 1)[0]
-    return int(first) if first.isdigit() else 0, b"Permission denied" not in said
+        said = subprocess.run(argv, env=env, cwd="/", capture_output=True, timeout=DU_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return 0, False
+    first = said.stdout.split(b"\t", 1)[0]
+    return int(first) if first.isdigit() else 0, b"Permission denied" not in said.stderr
 
 
 def held(tree: Path, pids: Collection[int]) -> int:
