@@ -85,7 +85,10 @@ class Bounds:
             self._watches.append(asyncio.ensure_future(self._follow(mark)))
 
     async def _follow(self, mark: str) -> None:
-        await self._growth.until_passed()
+        try:
+            await self._growth.until_passed()
+        except FileNotFoundError:
+            return  # the worktree is gone: nothing can fill it any more
         self._has_ended = True
         await process.sweep(mark)
 

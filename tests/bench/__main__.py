@@ -1,6 +1,6 @@
 """Run the benches and print one report: `python -m tests.bench [name ...]`.
 
-About a minute without the peers that `make bench` installs. Figures stand beside their aims; none fails the
+Some minutes; a name runs one alone. Figures stand beside their aims; none fails the
 run, because how busy the machine is decides too: read ratios first, and repeat what looks odd.
 """
 

@@ -36,6 +36,7 @@ AIM = 1.5  # times the wall time of `git worktree add`
 OWNER = settings.Sandbox().user if os.geteuid() == 0 else None
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null", "LC_ALL": "C"}
 YARDSTICK = "git worktree add"
+SHORT = ("ours", YARDSTICK, "git clone --shared")
 # The lock is needed: several at once fail ("failed to read .../commondir"), because each reads all others' folders.
 ADD = 'flock "$1.lock" git -C "$1" worktree add -q --detach --no-checkout "$2" "$3"; git -C "$2" reset -q --hard'
 
@@ -61,29 +62,29 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 def run() -> Sequence[Figure]:
-    """Measure what can be had in time, and print."""
-    return measured(LONGEST)
+    """Measure one tree in the ways that were in question, once each; called alone, the file measures all of it."""
+    return measured(LONGEST, SHORT, 1)
 
 
-def measured(longest: float) -> Sequence[Figure]:
-    """Measure in a folder that the jail's user can pass through."""
+def measured(longest: float, names: Sequence[str] = (), rounds: int = ROUNDS) -> Sequence[Figure]:
+    """Measure in a folder that the jail's user can pass through; `names` chooses among the ways."""
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as folder:
         Path(folder).chmod(0o711)
         work = open_root(Path(folder) / "work", settings.Sandbox().user)
-        return asyncio.run(measure(work, generate(Path(folder) / "source.git"), longest))
+        return asyncio.run(measure(work, generate(Path(folder) / "source.git"), longest, names, rounds))
 
 
-async def measure(work: Path, source: Path, longest: float) -> Sequence[Figure]:
+async def measure(work: Path, source: Path, longest: float, names: Sequence[str], rounds: int) -> Sequence[Figure]:
     """Make the repository, try every way, and print one table."""
     figures: list[Figure] = []
-    ways = await _ways(work, source)
+    ways = {name: way for name, way in (await _ways(work, source)).items() if not names or name in names}
     print(f"a tree of {FILES:,} files for each task; x: times {YARDSTICK}; {machine()}")
     print(f"{'tasks':>5}  {'':24}{'wall s':>8}{'x':>6}{'CPU s':>8}{'x':>6}{'disk MB':>9}{'remove s':>10}{'x':>6}")
     expected = dict.fromkeys(ways, 0.0)
     for tasks in TASKS:
         left_out = {name for name in ways if expected[name] > longest}
         tried: dict[str, list[Cost]] = {name: [] for name in ways if name not in left_out}
-        for _ in range(ROUNDS if tasks == 1 else 1):
+        for _ in range(rounds if tasks == 1 else 1):
             for name, costs in tried.items():
                 costs.append(await _tried(ways[name], tasks, work))
         medians = {name: _median(costs) for name, costs in tried.items()}

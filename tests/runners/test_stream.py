@@ -157,3 +157,12 @@ async def test_blobs_are_stored_without_secrets_under_the_size_that_is_stored(
     assert b"swordfish" not in stored
     assert b"ghp_" not in stored
     assert (ref.name, ref.size) == ("prompt", len(stored))
+
+
+async def test_values_of_records_hold_no_secrets_either(recorder: Recorder, client: Redis) -> None:
+    data = {"call": 2, "provider": "p", "model": "swordfish-42"}
+    recorder.record("model.call", data)
+    await recorder.flush()
+    [(_, entry)] = await entries(client)
+    assert "swordfish" not in str(entry.data)
+    assert entry.data["call"] == 2

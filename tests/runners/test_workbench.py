@@ -220,6 +220,17 @@ async def test_secrets_do_not_leave_in_findings(stage: Stage) -> None:
     assert "ghp_" not in reports.blob("scope.found", "findings")
 
 
+async def test_the_diff_that_a_model_is_shown_holds_no_secrets(stage: Stage) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8"
+    head = stage.push({"calc.py": FILES["calc.py"] + f"\nTOKEN = '{token}'\n"}, await coded(stage))
+    stage.record(qa=[judged("met", "met")])
+    waiting = await stage.perform(stage.order(Step.QA, head=head))
+    reports = await stage.perform(stage.order(Step.QA, head=head, scope_approved=waiting.scope()))
+    asked = reports.blob("model.call", "prompt")
+    assert "TOKEN = " in asked
+    assert token not in asked
+
+
 async def coded(stage: Stage) -> str:
     stage.record(coding=CODED)
     reports = await stage.perform(stage.order(Step.CODING))

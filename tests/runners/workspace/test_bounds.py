@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+
 import pytest
 
 from bot import settings
 from runners.workspace import cgroup
-from runners.workspace.bounds import Standing, clear, judged, standing
+from runners.workspace.bounds import Bounds, Standing, clear, judged, standing
 from runners.workspace.cgroup import Counts
+from runners.workspace.disk import TICK
 from runners.workspace.process import FLOOD_BYTES, Ended
 
 TABLE = settings.Sandbox(processes=100)
@@ -76,3 +80,17 @@ def test_a_note_that_names_anything_else_is_not_followed(tmp_path):
     clear(tmp_path / "group")
     clear(tmp_path / "absent")
     assert victim.is_dir()
+
+
+async def test_a_worktree_that_goes_away_ends_its_watch_in_silence(tmp_path, caplog):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    bounds = Bounds(settings.Sandbox(jail_memory_mb=0), tree, tmp_path / "note")
+    bounds.follow("mark-of-nobody")
+    await asyncio.sleep(0)
+    tree.rmdir()
+    await asyncio.sleep(2 * TICK)
+    await bounds.close()
+    del bounds
+    gc.collect()
+    assert "never retrieved" not in caplog.text
