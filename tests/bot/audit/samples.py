@@ -145,7 +145,7 @@ LINES: dict[str, tuple[str, str]] = {
     "azure storage": (f"AccountName=a;AccountKey={drawn(86, B64)}==;E=x", drawn(86, B64) + "=="),
     "azure bus": (f"SharedAccessKeyName=Root;SharedAccessKey={drawn(43, B64)}=", drawn(43, B64) + "="),
     "azure sas": (f"https://a.blob.core.windows.net/c?sv=2024&sig={mixed(43)}%3D&se=2", mixed(43) + "%3D"),
-    "npmrc": (f"//registry.npmjs.org/:_authToken={LONG}", LONG),
+    "npmrc": (f"//npm.bank.example/:_authToken={LONG}", LONG),
     "npmrc, old": (f"_auth={drawn(40, B64)}==", drawn(40, B64) + "=="),
     "docker": (f'"auths": {{"r": {{"registry_auth": "{drawn(40, B64)}=="}}}}', drawn(40, B64) + "=="),
     "short password": ('password = "S3cr3t-Pa55"', "S3cr3t-Pa55"),

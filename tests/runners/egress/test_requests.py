@@ -16,9 +16,9 @@ def parsed(head: str) -> h11.Request:
 
 
 def test_connect_names_its_target() -> None:
-    asked = read(parsed("CONNECT pypi.org:443 HTTP/1.1\r\nHost: pypi.org:443\r\n\r\n"))
-    assert (str(asked.target), asked.is_tunnel) == ("pypi.org:443", True)
-    assert read(parsed("CONNECT pypi.org:443 HTTP/1.1\r\nHost: pypi.org\r\n\r\n")).target == asked.target
+    asked = read(parsed("CONNECT pkg.example.org:443 HTTP/1.1\r\nHost: pkg.example.org:443\r\n\r\n"))
+    assert (str(asked.target), asked.is_tunnel) == ("pkg.example.org:443", True)
+    assert read(parsed("CONNECT pkg.example.org:443 HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n")).target == asked.target
 
 
 def test_plain_http_is_forwarded_without_what_is_of_one_hop_only() -> None:
@@ -33,19 +33,19 @@ def test_plain_http_is_forwarded_without_what_is_of_one_hop_only() -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        "GET / HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "GET https://pypi.org/ HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "GET ftp://pypi.org/ HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "GET http://pypi.org@evil.test/ HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "GET http://pypi.org/ HTTP/1.1\r\nHost: evil.test\r\n\r\n",
-        "GET http://pypi.org:8080/ HTTP/1.1\r\nHost: pypi.org:80\r\n\r\n",
-        "GET http://pypi.org/#x HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "GET http://pypi.org\\@evil.test/ HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "CONNECT pypi.org:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n",
-        "CONNECT pypi.org:443 HTTP/1.1\r\nHost: pypi.org:444\r\n\r\n",
-        "CONNECT pypi.org HTTP/1.1\r\nHost: pypi.org\r\n\r\n",
-        "CONNECT pypi.org:443 HTTP/1.1\r\nHost: pypi.org\r\nContent-Length: 3\r\n\r\nabc",
-        "CONNECT pypi.org:443 HTTP/1.1\r\nHost: pypi.org\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "GET https://pkg.example.org/ HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "GET ftp://pkg.example.org/ HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "GET http://pkg.example.org@evil.test/ HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "GET http://pkg.example.org/ HTTP/1.1\r\nHost: evil.test\r\n\r\n",
+        "GET http://pkg.example.org:8080/ HTTP/1.1\r\nHost: pkg.example.org:80\r\n\r\n",
+        "GET http://pkg.example.org/#x HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "GET http://pkg.example.org\\@evil.test/ HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "CONNECT pkg.example.org:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n",
+        "CONNECT pkg.example.org:443 HTTP/1.1\r\nHost: pkg.example.org:444\r\n\r\n",
+        "CONNECT pkg.example.org HTTP/1.1\r\nHost: pkg.example.org\r\n\r\n",
+        "CONNECT pkg.example.org:443 HTTP/1.1\r\nHost: pkg.example.org\r\nContent-Length: 3\r\n\r\nabc",
+        "CONNECT pkg.example.org:443 HTTP/1.1\r\nHost: pkg.example.org\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
 )
 def test_what_could_mean_two_things_is_refused(head: str) -> None:
@@ -57,8 +57,8 @@ def test_what_could_mean_two_things_is_refused(head: str) -> None:
 def test_a_length_said_in_two_ways_is_refused() -> None:
     request = h11.Request(
         method="POST",
-        target="http://pypi.org/",
-        headers=[("host", "pypi.org"), ("content-length", "3"), ("transfer-encoding", "chunked")],
+        target="http://pkg.example.org/",
+        headers=[("host", "pkg.example.org"), ("content-length", "3"), ("transfer-encoding", "chunked")],
     )
     with pytest.raises(Blocked):
         read(request)

@@ -10,12 +10,12 @@ from runners.egress.rules import Rules, target
     ("entry", "yes", "no"),
     [
         (
-            "pypi.org",
-            ["pypi.org:443", "PyPI.org:80", "pypi.org.:443"],
-            ["pypi.org:22", "a.pypi.org:443", "xpypi.org:443"],
+            "pkg.example.org",
+            ["pkg.example.org:443", "Pkg.Example.org:80", "pkg.example.org.:443"],
+            ["pkg.example.org:22", "a.pkg.example.org:443", "xpkg.example.org:443"],
         ),
-        ("pypi.org:8443", ["pypi.org:8443"], ["pypi.org:443"]),
-        ("*.npmjs.org", ["registry.npmjs.org:443", "a.b.npmjs.org:80"], ["npmjs.org:443", "evilnpmjs.org:443"]),
+        ("pkg.example.org:8443", ["pkg.example.org:8443"], ["pkg.example.org:443"]),
+        ("*.npm.example", ["r.npm.example:443", "a.b.npm.example:80"], ["npm.example:443", "evilnpm.example:443"]),
         ("10.1.2.3", ["10.1.2.3:443"], ["10.1.2.30:443", "10.1.2.3:8080"]),
         ("fd00::1", ["[fd00::1]:443", "[fd00:0::1]:443"], ["[fd00::2]:443"]),
         ("[fd00::1]:8080", ["[fd00::1]:8080"], ["[fd00::1]:443"]),
@@ -41,7 +41,9 @@ def test_what_could_be_understood_in_two_ways_is_no_target(text: str) -> None:
     assert target(text) is None
 
 
-@pytest.mark.parametrize("entry", ["", "*", "*.10.0.0.1", "https://pypi.org", "pypi.org/simple", "a b", "10.0.0.0/8"])
+@pytest.mark.parametrize(
+    "entry", ["", "*", "*.10.0.0.1", "https://pkg.example.org", "pkg.example.org/simple", "a b", "10.0.0.0/8"]
+)
 def test_a_list_that_names_no_host_is_refused(entry: str) -> None:
     with pytest.raises(UsageError) as caught:
         Rules.parse([entry])
