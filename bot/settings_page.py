@@ -15,7 +15,6 @@ from bot.settings import Settings
 from bot.settings_file import FILE, SECRET, fields, listed_of, section_of
 
 MASK: Final = "***"
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 HEAD: Final = """# Configuration
 

@@ -16,9 +16,9 @@ from runners.providers.copilot_events import CopilotReader
 from runners.providers.copilot_package import INSIDE, unpacked
 from runners.providers.protocol import Access, Door, Jail, Limits, Request
 from runners.providers.runtime import Reader, Start
-from runners.providers.tools import tool
+from runners.providers.tools import COPILOT, tool
 
-RELATIVE: Final = "node_modules/@github/copilot-linux-x64/copilot"
+RELATIVE: Final = COPILOT
 HOME: Final = "/home/agent"
 PACKAGE: Final = f"{HOME}/.cache/copilot/pkg"
 TOOLS: Final = {  # as models of all families are offered them: GPT-5 gets apply_patch, the others edit and create

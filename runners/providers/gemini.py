@@ -19,9 +19,9 @@ import msgspec
 from runners.providers.gemini_lines import GeminiReader
 from runners.providers.protocol import Access, Door, Jail, Request
 from runners.providers.runtime import Reader, Start
-from runners.providers.tools import node, tool
+from runners.providers.tools import GEMINI, node, tool
 
-PROGRAM: Final = "node_modules/@google/gemini-cli/bundle/gemini.js"
+PROGRAM: Final = GEMINI
 INSIDE: Final = "/opt/rt/gemini"
 NODE: Final = "/opt/rt/node"
 OURS: Final = "/opt/gw/gemini"

@@ -27,13 +27,7 @@ PACKAGES: Final = {  # what is imported, the distribution that brings it, our ex
     "azure": ("openai", "openai", "openai"),
     "endpoint": ("openai", "openai", "openai"),
 }
-SEARCH: Final = "node_modules/@vscode/ripgrep-linux-x64/bin/rg"
-SYSTEM: Final = "/usr/local/bin:/usr/bin"  # what the jail shows
-PROGRAMS: Final = {
-    "gemini": "@google/gemini-cli/bundle/gemini.js",
-    "copilot": "@github/copilot-linux-x64/copilot",
-    "opencode": "opencode-linux-x64/bin/opencode",
-}
+PROGRAMS: Final = {"gemini": tools.GEMINI, "copilot": tools.COPILOT, "opencode": tools.OPENCODE}
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -55,12 +49,11 @@ def look(provider: str, settings: Settings) -> Installed:
 
 def _program(provider: str, settings: Settings) -> Installed:
     table = settings.providers.get(provider, ProviderTable())
-    relative = f"node_modules/{PROGRAMS[provider]}"
-    path = tools.tool(settings.worker.tools_dir, relative, label=LABELS[provider], binary=table.binary)
+    path = tools.tool(settings.worker.tools_dir, PROGRAMS[provider], label=LABELS[provider], binary=table.binary)
     if provider == "gemini":
         tools.node(settings.worker.tools_dir, label=LABELS[provider])
-    if provider == "opencode" and not shutil.which("rg", path=SYSTEM):
-        tools.tool(settings.worker.tools_dir, SEARCH, label="ripgrep, which OpenCode searches with,")
+    if provider == "opencode" and not shutil.which("rg", path=tools.SYSTEM):
+        tools.tool(settings.worker.tools_dir, tools.RIPGREP, label="ripgrep, which OpenCode searches with,")
     return Installed(str(path), _npm_version(path), TRIED[provider])
 
 

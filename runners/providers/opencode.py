@@ -11,13 +11,12 @@ from typing import Any, Final
 from runners.providers.opencode_lines import Lines
 from runners.providers.protocol import Access, Door, Jail, Request
 from runners.providers.runtime import Start
-from runners.providers.tools import tool
+from runners.providers.tools import OPENCODE, RIPGREP, SYSTEM, tool
 
-PROGRAM: Final = "node_modules/opencode-linux-x64/bin/opencode"
-SEARCH: Final = "node_modules/@vscode/ripgrep-linux-x64/bin/rg"
+PROGRAM: Final = OPENCODE
+SEARCH: Final = RIPGREP
 INSIDE: Final = "/opt/rt/opencode"
 SEARCH_INSIDE: Final = "/home/agent/.cache/opencode/bin/rg"  # where OpenCode would download it to
-SYSTEM: Final = "/usr/local/bin:/usr/bin"  # of the machine, which the jail shows
 CONFIG: Final = "/opt/rt/opencode.config"  # read-only: OpenCode would install an npm package into what it can write
 STAND: Final = f"{CONFIG}/opencode"  # where it stands: opencode.js says why not in the worktree
 PROVIDER: Final = "gatewright"  # no provider that OpenCode knows, so that it makes no exceptions for it

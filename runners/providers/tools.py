@@ -9,6 +9,11 @@ from typing import Final
 from bot.model.errors import GatewrightError
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
+SYSTEM: Final = "/usr/local/bin:/usr/bin"  # of the machine, which the jail shows
+GEMINI: Final = "node_modules/@google/gemini-cli/bundle/gemini.js"
+COPILOT: Final = "node_modules/@github/copilot-linux-x64/copilot"
+OPENCODE: Final = "node_modules/opencode-linux-x64/bin/opencode"
+RIPGREP: Final = "node_modules/@vscode/ripgrep-linux-x64/bin/rg"  # OpenCode searches with it
 FIX: Final = "Run `make tools` in the checkout, or name the folder that it fills in worker.tools_dir."
 
 

@@ -16,7 +16,6 @@ CONFIG: Final = ".gatewright.toml"
 READ: Final = (CONFIG, "Makefile", "package.json")  # files whose content decides; of others the name is enough
 MAKE_TEST: Final = re.compile(rb"^test\s*:(?!=)", re.MULTILINE)
 PYTHON_TEST: Final = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
-PYTHON_PROJECT: Final = ("pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", "tox.ini")
 NPM_PLACEHOLDER: Final = "no test specified"
 
 

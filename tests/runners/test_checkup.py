@@ -11,6 +11,8 @@ import pytest
 
 from bot.settings import ProviderTable, Settings, Worker
 from runners.checkup import Look, check, looks
+from runners.providers.installed import PROGRAMS, TRIED
+from tests.conftest import ROOT
 from tests.simulators.models import ModelServer, Script
 from tests.simulators.models.ollama import MODEL as OLLAMA
 from tests.simulators.models.server import REAL_KEY
@@ -100,6 +102,13 @@ def test_another_version_than_the_one_that_was_tried_is_a_warning(tools: Path) -
     manifest.write_text('{"version": "2.0.0"}')
     first, *_ = looks(MODELS["opencode"], settings("http://127.0.0.1:9", tools))
     assert (first.verdict, first.why) == ("warn", "this Gatewright was tried with 1.18.33")
+
+
+def test_the_versions_that_were_tried_are_those_that_make_tools_installs() -> None:
+    wanted = json.loads((ROOT / "deploy" / "tools" / "package.json").read_text())["dependencies"]
+    for name, program in PROGRAMS.items():
+        package = next(each for each in wanted if program.startswith(f"node_modules/{each}/"))
+        assert TRIED[name] == wanted[package]
 
 
 @pytest.mark.parametrize("provider", ["claude", "codex", "gemini", "openai", "azure", "bedrock", "copilot"])
