@@ -47,6 +47,7 @@ class TaskOpened(Data, frozen=True):
     owner: Count = 0
     visibility: Short = ""
     author: Count = 0
+    task_vkey: Short = ""  # signs the checkpoints of this journal; empty in journals of versions that signed none
 
 
 class IssueSnapshot(Data, frozen=True):
@@ -183,7 +184,10 @@ class AttemptStarted(Data, frozen=True):
 
 
 class AttemptEnded(Data, frozen=True):
-    """End an attempt with what it used; nothing it reports later counts."""
+    """End an attempt with what it used; nothing it reports later counts.
+
+    `redacted` counts the secrets that were cut out of the blobs it reported.
+    """
 
     attempt: Count
     step: Short
@@ -195,6 +199,7 @@ class AttemptEnded(Data, frozen=True):
     tokens_out: Count = 0
     micro_usd: Whole | None = 0
     dur_ms: Count = 0
+    redacted: Count = 0
 
 
 class ModelCall(Data, frozen=True):

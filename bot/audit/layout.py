@@ -25,7 +25,7 @@ _LIMITS: Final = (
     (re.compile(r".*"), 4 * 1024 * 1024),
 )
 _KNOWN: Final = re.compile(
-    r"\.gitattributes|audit/(?:\.gitattributes|checkpoints/[0-9]{10}\.note|proofs/[0-9]{10}\.(?:tlog-proof|tsr)"
+    r"\.gitattributes|audit/(?:\.gitattributes|key\.note|checkpoints/[0-9]{10}\.note|proofs/[0-9]{10}\.(?:tlog-proof|tsr)"
     r"|approvals/[0-9]{1,10}\.(?:sig|txt)|seal\.dsse\.json)"
 )
 

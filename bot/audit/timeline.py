@@ -27,7 +27,7 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "alarm": ("code", "commit"),
     "command": ("verb", "accepted", "code"),
     "attempt.started": ("attempt", "step", "model", "round"),
-    "attempt.ended": ("attempt", "step", "code", "tokens_in", "tokens_out"),
+    "attempt.ended": ("attempt", "step", "code", "tokens_in", "tokens_out", "redacted"),
     "model.call": ("attempt", "call", "model"),
     "model.result": ("attempt", "call", "stop", "tokens_out"),
     "tool.call": ("attempt", "call", "tool", "decision"),

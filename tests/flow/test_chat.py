@@ -38,6 +38,7 @@ async def test_any_chat_endpoint_and_a_personal_token_carry_an_issue_to_a_merged
         assert "4 of 4" in pull.body
         assert {comment.user.login for comment in talk.ours(issue)} == {"pay-robot"}
         talk.once(issue, "kind=progress", "kind=gate.spec", "kind=gate.plan")
+        await github.settled()
         assert {delivery.status for delivery in github.deliveries} == {202}
         assert {delivery.hook.content_type for delivery in github.deliveries} == {"form"}
 

@@ -132,6 +132,7 @@ async def test_a_labelled_issue_becomes_a_merged_merge_request(
         assert len(await house.index.all_tasks()) == 1
         assert [done for done in gitlab.executed if done.user.id == bot.id] == []
         assert "kind=again" not in "".join(n.body for n in notes(project))
+        await gitlab.settled()
         answered = {delivery.status for delivery in gitlab.deliveries}
         assert answered <= {202}, answered
         said = house.said() + whole
