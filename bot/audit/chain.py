@@ -58,18 +58,17 @@ def digest(line: bytes) -> str:
 
 def walk(lines: Iterable[bytes], genesis: str) -> Iterator[tuple[Record, bytes]]:
     """Read a whole journal strictly; raise ChainError at the first record that does not fit."""
-    last = Link(-1, genesis)
-    task = ""
+    seq, expected, task = 0, genesis, ""
     for line in lines:
-        seq = last.seq + 1
         try:
             record = decode(line)
         except RecordError as error:
             raise ChainError(seq, f"{error.fault.value}: {error.what}", found=digest(line)) from error
         task = task or record.task
-        _check_place(record, last, task)
+        if record.prev != expected or record.seq != seq or record.task != task:
+            raise _misplaced(record, Link(seq - 1, expected), task)
         yield record, line
-        last = Link(seq, digest(line))
+        seq, expected = seq + 1, digest(line)
 
 
 def extend(tail: Link, drafts: Sequence[Draft], *, task: str, now_ms: int) -> tuple[list[bytes], Link]:
@@ -101,19 +100,17 @@ def _placed(draft: Draft, tail: Link, task: str, now_ms: int) -> Record:
     )
 
 
-def _check_place(record: Record, last: Link, task: str) -> None:
+def _misplaced(record: Record, last: Link, task: str) -> ChainError:
+    """Name the record at which belief ends, and why."""
     seq = last.seq + 1
     if record.prev != last.hash:
         if seq == 0:
-            raise ChainError(0, "does not follow the genesis of its task", expected=last.hash, found=record.prev)
+            return ChainError(0, "does not follow the genesis of its task", expected=last.hash, found=record.prev)
         if record.seq == seq:
             # The line before was changed, or this one was: the earlier of the two is where belief ends.
-            raise ChainError(
-                last.seq, f"its hash is not what record {seq} names", expected=record.prev, found=last.hash
-            )
+            what = f"its hash is not what record {seq} names"
+            return ChainError(last.seq, what, expected=record.prev, found=last.hash)
     if record.seq != seq:
-        raise ChainError(
-            seq, "a record is missing, moved or repeated", expected=f"seq {seq}", found=f"seq {record.seq}"
-        )
-    if record.task != task:
-        raise ChainError(seq, "belongs to another task", expected=task, found=record.task)
+        what = "a record is missing, moved or repeated"
+        return ChainError(seq, what, expected=f"seq {seq}", found=f"seq {record.seq}")
+    return ChainError(seq, "belongs to another task", expected=task, found=record.task)

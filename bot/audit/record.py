@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from itertools import pairwise
-from typing import Annotated, Any, Final, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Meta
 
 from bot.audit import kinds
 from bot.model.errors import GatewrightError
@@ -16,10 +16,11 @@ VERSION: Final = 1
 SOFT_LIMIT: Final = 16 * 1024  # bytes of a line that we write
 HARD_LIMIT: Final = 64 * 1024  # bytes of a line that anybody reads
 
-# `\Z`, not `$`: `$` also matches before a final line feed.
-ActorId = Annotated[str, Meta(pattern=r"^[a-z]{1,16}:[!-~]{1,230}\Z")]
-RefName = Annotated[str, Meta(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,63}\Z")]
-TaskId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
+# Checked here and not by the decoder, which would match each anew: these few strings come back in every line.
+_ACTOR: Final = re.compile(r"[a-z]{1,16}:[!-~]{1,230}")
+_NAME: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,63}")
+_TASK: Final = re.compile(r"[a-z0-9-]{1,64}")
+SEEN: Final = 4_096  # strings whose check is remembered
 
 Basis = Literal["observed", "forge", "signed", "claimed"]
 Outcome = Literal["ok", "fail", "denied", "timeout", "cancelled"]
@@ -47,7 +48,7 @@ class RecordError(GatewrightError):
 class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An actor by an id that never changes, never by a login: `github:583231`, `inst:<name>`, `agent:<name>`."""
 
-    id: ActorId
+    id: str
     role: Role
     type: Type
 
@@ -55,8 +56,8 @@ class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 class Ref(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A blob by its salted commitment; `size` counts the bytes of the content without the salt."""
 
-    commit: kinds.Sha
-    name: RefName
+    commit: str
+    name: str
     size: kinds.Count
 
 
@@ -68,10 +69,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: dict[str, Any]
     kind: str
     outcome: Outcome
-    prev: kinds.Sha
+    prev: str
     refs: tuple[Ref, ...]
     seq: kinds.Count
-    task: TaskId
+    task: str
     ts: kinds.Count
     v: Literal[1]
 
@@ -103,7 +104,7 @@ def decode(line: bytes) -> Record:
         raise RecordError(Fault.PARSE, str(error)) from None
     except RecursionError:
         raise RecordError(Fault.PARSE, "nested too deeply") from None
-    _check_refs(record.refs)
+    _check_names(record)
     data_of(record)
     # Duplicate keys, escapes, white space, -0 and unsorted keys all decode; only the bytes tell.
     if _encode(record) != line:
@@ -128,6 +129,45 @@ def _bounded(line: bytes) -> bytes:
     return line
 
 
+def _check_names(record: Record) -> None:
+    if not _is_actor(record.actor.id):
+        raise RecordError(Fault.SCHEMA, f"not the id of an actor: {record.actor.id[:80]!a}")
+    if not _is_task(record.task):
+        raise RecordError(Fault.SCHEMA, f"not a task id: {record.task[:80]!a}")
+    if not _is_sha(record.prev):
+        raise RecordError(Fault.SCHEMA, f"prev is not a SHA-256 in hex: {record.prev[:80]!a}")
+    if record.refs:
+        _check_refs(record.refs)
+
+
 def _check_refs(refs: tuple[Ref, ...]) -> None:
-    if any(before.name >= after.name for before, after in pairwise(refs)):
-        raise RecordError(Fault.CANONICAL, "refs are not sorted by unique names")
+    before = ""
+    for ref in refs:
+        if not _is_name(ref.name) or not _is_sha(ref.commit):
+            raise RecordError(Fault.SCHEMA, f"not a ref: {ref.name[:80]!a} {ref.commit[:80]!a}")
+        if ref.name <= before:
+            raise RecordError(Fault.CANONICAL, "refs are not sorted by unique names")
+        before = ref.name
+
+
+@lru_cache(SEEN)
+def _is_actor(text: str) -> bool:
+    return _ACTOR.fullmatch(text) is not None
+
+
+@lru_cache(SEEN)
+def _is_task(text: str) -> bool:
+    return _TASK.fullmatch(text) is not None
+
+
+@lru_cache(SEEN)
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
+def _is_sha(text: str) -> bool:
+    """Tell whether these are 64 lower-case hex digits: read and spelled again, which is faster than a pattern."""
+    try:
+        return len(text) == 64 and bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False

@@ -17,6 +17,7 @@ BENCHES = {
     "startup": "the command line from start to end",
     "ingest": "a signed delivery, the web process",
     "journal": "append, fold, verify",
+    "evidence": "verify and append, beside pymerkle and git fsck",
     "queue": "enqueue to start",
     "workspace": "a tree of 50,000 files for each task",
     "loop": "a step of our tool loop",
