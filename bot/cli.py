@@ -12,15 +12,17 @@ from typing import Annotated, Any, Final
 import typer
 
 from bot import __version__
+from bot.cli_audit import audit
 from bot.cli_endpoints import endpoints
+from bot.cli_keys import audit_witness, keys
 from bot.cli_models import models
 from bot.cli_options import PLAIN, Config, Json, Model, Profile
+from bot.cli_recovery import audit_redact, recover
 from bot.cli_sandbox import sandbox
 from bot.model.errors import GatewrightError, UsageError
 
 app = typer.Typer(name="gatewright", help="From a labelled issue to a reviewed, proven change.", **PLAIN)
 tasks = typer.Typer(help="Look at tasks and steer them.", **PLAIN)
-audit = typer.Typer(help="Check and read evidence.", **PLAIN)
 config = typer.Typer(help="See and check settings.", **PLAIN)
 policy = typer.Typer(help="See who may decide what, and why a gate stands where it does.", **PLAIN)
 GROUPS: Final = {
@@ -30,10 +32,14 @@ GROUPS: Final = {
     "sandbox": sandbox,
     "models": models,
     "endpoints": endpoints,
+    "keys": keys,
     "config": config,
 }
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
+audit.command("witness")(audit_witness)
+audit.command("redact")(audit_redact)
+app.command("recover")(recover)
 
 TARGETS: Final = {
     "demo": "bot.terminal.demo:demo",
@@ -52,6 +58,10 @@ TARGETS: Final = {
     "policy.explain": "bot.terminal.policy:explain",
     "audit.verify": "bot.audit.command:verify",
     "audit.show": "bot.audit.command:show",
+    "audit.where": "bot.audit.gathering:Where",
+    "audit.export": "bot.audit.errands:export",
+    "audit.changes": "bot.audit.errands:changes",
+    "audit.explain": "bot.audit.errands:explain",
     "sandbox.probe": "runners.workspace.probe:why_not",
     "sandbox.run": "runners.tryout:run",
     "sandbox.limits": "runners.workspace.command:limits",
@@ -65,6 +75,14 @@ TARGETS: Final = {
     "endpoints.test": "bot.terminal.endpoints:test",
     "endpoints.remove": "bot.terminal.endpoints:remove",
     "endpoints.rotate": "bot.terminal.endpoints:rotate",
+    "keys.init": "bot.terminal.keys:init",
+    "keys.show": "bot.terminal.keys:show",
+    "keys.rotate": "bot.terminal.keys:rotate",
+    "keys.revoke": "bot.terminal.keys:revoke",
+    "keys.trust": "bot.terminal.keys:trust",
+    "audit.witness": "bot.witness:serve",
+    "audit.redact": "bot.terminal.redaction:redact",
+    "recover": "bot.terminal.recovery:recover",
     "doctor": "bot.terminal.doctor:doctor",
     "config.show": "bot.settings_page:show",
     "config.check": "bot.terminal.routes:check_settings",
@@ -267,28 +285,6 @@ def policy_explain(
 ) -> None:
     """Say for each gate of a task which rules are met, which are not, why, and which file asks for them."""
     raise typer.Exit(target("policy.explain")(task, config, as_json=as_json))
-
-
-@audit.command("verify")
-def audit_verify(
-    path: Annotated[Path, typer.Argument(help="Checkout, bare repository or folder.")] = Path(),
-    task: Annotated[str, typer.Option("--task", help="Only this task.")] = "",
-    rev: Annotated[str, typer.Option("--rev", help="Branch, ref or commit to read.")] = "",
-    blobs: Annotated[Path | None, typer.Option("--blobs", help="Store of payloads to check as well.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Check evidence: exit 0 whole, 1 tampered, 2 incomplete, 3 usage, 4 unreadable."""
-    raise typer.Exit(target("audit.verify")(path, task=task or None, rev=rev or None, blobs=blobs, json=as_json))
-
-
-@audit.command("show")
-def audit_show(
-    path: Annotated[Path, typer.Argument(help="Checkout, bare repository or folder.")] = Path(),
-    task: Annotated[str, typer.Option("--task", help="Only this task.")] = "",
-    rev: Annotated[str, typer.Option("--rev", help="Branch, ref or commit to read.")] = "",
-) -> None:
-    """Show who did what, and when."""
-    raise typer.Exit(target("audit.show")(path, task=task or None, rev=rev or None))
 
 
 @config.command("show")

@@ -23,17 +23,22 @@ from bot.tasks.desk import Desk
 from bot.tasks.handover import hand_over
 from bot.tasks.hearing import hear
 from bot.tasks.index import Index
+from bot.tasks.key_change import take_up_key
+from bot.tasks.logbook import Logbook
 from bot.tasks.opening import open_task
 from bot.tasks.plain import text
 from bot.tasks.repeats import answer_repeat
+from bot.tasks.retention import prune
 
 SWEEP_S: Final = 15.0
+PRUNE_S: Final = 3_600.0  # between looks for payloads whose days are over
 LEADER: Final = "gw:leader"
 LEADER_MS: Final = 10_000
 BUSY: Final = 32  # tasks that converge at the same time
 ATTEND_S: Final = 3.0  # between signs of life to the other replicas
 KNOCK: Final = re.compile(r"access:(?P<task>[0-9]+-[0-9a-z]+):(?P<attempt>[0-9]{1,9}):(?P<number>[0-9]{1,9})")
 BLOCK_MS: Final = 1_000  # of one wait for letters
+LOG_S: Final = 0.5  # between looks for what the instance log is to take up
 PAUSE_S: Final = 1.0  # before Redis is asked again after it failed
 
 
@@ -44,22 +49,25 @@ class Control:
         self.desk = desk
         self.inbox = inbox
         self.index = index
+        self.logbook = Logbook(desk)
         self._name = f"control-{secrets.token_hex(4)}"
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # there while somebody waits
         self._slots = asyncio.Semaphore(BUSY)
         self._next_sweep = 0.0
+        self._next_prune = 0.0
         self._stopping = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until `stop` is called; what was begun is finished first."""
-        loops = [self._forever(loop) for loop in (self._attend, self._read_inbox, self._read_wakes, self._sweep)]
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        loops = (self._attend, self._read_inbox, self._read_wakes, self._sweep, self._keep_log)
+        tasks = [asyncio.create_task(self._forever(loop)) for loop in loops]
         await self._stopping.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*self._jobs, return_exceptions=True)
+        await self.logbook.close()
 
     def stop(self) -> None:
         """Ask `run` to come to its end."""
@@ -87,6 +95,7 @@ class Control:
             self.desk.log.error("control.bug", error=repr(error), exc_info=error)
 
     async def _attend(self) -> None:
+        await take_up_key(self.desk)
         await self.inbox.attend(self._name)
         await asyncio.sleep(ATTEND_S)
 
@@ -180,10 +189,22 @@ class Control:
         now = asyncio.get_running_loop().time()
         if await self._leads() and now >= self._next_sweep:
             self._next_sweep = now + SWEEP_S
+            if now >= self._next_prune:
+                self._next_prune = now + PRUNE_S
+                await prune(self.desk, self.index)
             for task in await self.index.open_tasks():
                 await self._slots.acquire()
                 self._spawn(self._woken(task))
         await asyncio.sleep(ATTEND_S)
+
+    async def _keep_log(self) -> None:
+        """Keep the instance log, as the one leader among the replicas."""
+        if not await self._leads():
+            if self.logbook.is_open:
+                await self.logbook.close()
+        elif await self.logbook.turn():
+            return  # there may be more
+        await asyncio.sleep(LOG_S)
 
     async def _leads(self) -> bool:
         redis = self.desk.redis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from bot.model.policy import Policy
 from bot.model.section import Section
@@ -217,10 +217,64 @@ class Sandbox(Section, frozen=True):
     ] = ()
 
 
+class Workspace(Section, frozen=True):
+    """What the trees of tasks show beside what their commits hold; a repository has no say in it."""
+
+    submodules: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~+-]+)*/?\Z")], ...],
+        Meta(description="URLs that submodules may begin with, such as https://forge.example/group/; empty: none"),
+    ] = ()
+    lfs: Annotated[bool, Meta(description="Show the content of files that Git LFS keeps, from the same repository")] = (
+        False
+    )
+    lfs_hosts: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")], ...],
+        Meta(description='Object stores that the LFS server may name, "host" or "host:port", besides itself'),
+    ] = ()
+    lfs_mb: Annotated[int, Meta(ge=1, description="Largest file of Git LFS that is shown")] = 1_024
+    lfs_total_mb: Annotated[int, Meta(ge=1, description="All files of Git LFS of one commit that are shown")] = 4_096
+
+
+class Witness(Section, frozen=True):
+    """Somebody outside who cosigns the heads of the instance log (c2sp.org/tlog-witness)."""
+
+    url: Annotated[str, Meta(description="Where it is asked: `/add-checkpoint` is added")]
+    vkey: Annotated[str, Meta(description="Its verifier key, as `gatewright audit witness` prints it")]
+
+
 class Audit(Section, frozen=True):
-    """Where evidence lies."""
+    """Where evidence lies, who signs it, and who outside is asked to bear witness."""
 
     audit_ref: Annotated[Literal["ref", "branch"], Meta(description="refs/gatewright/audit/ID or a branch")] = "ref"
+    data_class: Annotated[
+        str, Meta(pattern="^[a-z0-9_-]{1,64}$", description="Data class of the tasks that are opened from now on")
+    ] = "standard"
+    retention: Annotated[
+        dict[str, Annotated[int, Meta(ge=1)]],
+        Meta(description="Data class -> days for which payloads are kept after a task's end; others stay for ever"),
+    ] = field(default_factory=lambda: {"standard": 2190})
+    legal_hold: Annotated[
+        tuple[str, ...],
+        Meta(description="Task ids and repository paths (* as in file names) of which nothing is deleted"),
+    ] = ()
+    log: Annotated[bool, Meta(description="Keep the instance log, which shows when a task is missing")] = True
+    log_dir: Annotated[str, Meta(description="Folder of the instance log; empty takes data_dir/log")] = ""
+    witnesses: Annotated[tuple[Witness, ...], Meta(description="Witnesses that cosign each head of the log")] = ()
+    witness_timeout: Annotated[float, Meta(gt=0, le=60, description="Seconds that one witness or the TSA may take")] = (
+        5.0
+    )
+    tsa_url: Annotated[str, Meta(description="Time-stamping authority (RFC 3161) asked at each seal")] = ""
+    tsa_ca: Annotated[
+        str, Meta(description="PEM file of the roots that its answers are held to; empty: kept unverified")
+    ] = ""
+    sign_command: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Program and arguments that sign in place of the key file: message on stdin, "
+            "64 bytes or their base64 on stdout"
+        ),
+    ] = ()
+    public_key: Annotated[str, Meta(description="Verifier key (name+id+base64) of what `sign_command` signs with")] = ""
 
 
 class Worker(Section, frozen=True):
@@ -242,6 +296,9 @@ class Worker(Section, frozen=True):
             description="Address on the bot's commits; a push rule may want one that the forge knows",
         ),
     ] = "gatewright@localhost"
+    commit_key_file: Annotated[
+        str, Meta(description="Private SSH key without a passphrase that signs the bot's commits; empty: unsigned")
+    ] = ""
 
 
 class Settings(Section, frozen=True):
@@ -263,5 +320,6 @@ class Settings(Section, frozen=True):
     policy: Policy = Policy()
     budget: Budget = Budget()
     sandbox: Sandbox = Sandbox()
+    workspace: Workspace = Workspace()
     audit: Audit = Audit()
     worker: Worker = Worker()

@@ -22,7 +22,7 @@ from bot.settings import NamedProfile, Settings
 PREFIX: Final = "GATEWRIGHT_"
 NOT_KEYS: Final = frozenset({"GATEWRIGHT_CONFIG", "GATEWRIGHT_TEST_DATA", "GATEWRIGHT_HANDOVER_FD"})
 FILE: Final = "_file"
-LOCKED: Final = ("policy", "sandbox", "audit")  # under `regulated` only the file says these
+LOCKED: Final = ("policy", "sandbox", "workspace", "audit")  # under `regulated` only the file says these
 SECRET: Final = "(secret)"  # noqa: S105 - the mark in a description, not a secret
 
 Table = dict[str, Any]

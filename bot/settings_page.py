@@ -27,10 +27,12 @@ known one. `gatewright config show` prints what is in force, `gatewright config 
 `gatewright config schema` prints the JSON schema for editors. A commented example is `config/gatewright.example.toml`.
 
 `policy.preset` names what unset keys of `[policy]` come from: `config/team.toml` or `config/regulated.toml`, whose
-comments say why. `gatewright policy show` prints the policy in force and the origin of each value. With `regulated` in
-force, the environment changes nothing in `[policy]`, `[sandbox]` and `[audit]`. A `[policy]` table in the repository's
-`.gatewright.toml` takes the same keys; it only ever makes things stricter, and what would not is refused by name.
-`profile` in that file chooses models: [providers.md](providers.md#profiles).
+comments say why. `gatewright policy show` prints the policy in force and the origin of each value. With `regulated`
+in force, the environment changes nothing in `[policy]`, `[sandbox]`, `[workspace]` and `[audit]`. A `[policy]` table
+in the repository's `.gatewright.toml` takes the same keys; it only ever makes things stricter, and what would not is
+refused by name. `profile` in that file chooses models: [providers.md](providers.md#profiles). `[secrets]` lets false
+alarms pass, as far as `policy.exemptions` lets it: `allow = ["tests/fixtures/**:github-token"]`, path glob and kind:
+[scope.md](scope.md#secrets).
 """
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from bot import __version__, tether
 from bot.app import check_all
 from bot.embedded import EmbeddedRedis
-from bot.keyring import instance_key, runner_key
+from bot.keyring import control_key, runner_key
 from bot.model.errors import GatewrightError, UsageError
 from bot.settings import Server, Settings
 from bot.settings_file import data_dir, make_dir, open_work_dir
@@ -40,7 +40,7 @@ def up(settings: Settings, config: Path | None) -> int:
     check_all(settings)
     port = free_port(settings.server)
     data = make_dir(data_dir(settings))
-    instance_key(data, settings.server.instance)
+    control_key(settings)
     runner_key(data, settings.server.instance)
     stop = threading.Event()
     with _signals(stop), ExitStack() as opened:

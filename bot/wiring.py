@@ -19,14 +19,15 @@ from bot.endpoints.registry import listed
 from bot.forges.local import HOST, LocalForge
 from bot.forges.protocol import Forge
 from bot.inbox import Inbox
-from bot.keyring import instance_key
+from bot.keyring import control_key
 from bot.known_secrets import known_secrets
 from bot.model.errors import UsageError
 from bot.model.event import ForgeKind
 from bot.network import go_out
 from bot.settings import Settings
 from bot.settings_file import data_dir
-from bot.tasks.book import Shelf, now_ms
+from bot.tasks.book import Shelf
+from bot.tasks.clock import now_ms
 from bot.tasks.desk import Desk
 from bot.tasks.index import Index
 from bot.tasks.journal import Journals
@@ -43,7 +44,7 @@ def make_control(settings: Settings, url: str) -> Control:
         shelf=Shelf(Journals(redis)),
         jobs=Jobs(BlockingRedis.from_url(url), settings.worker.queue),
         blobs=Blobs(data / "blobs"),
-        key=instance_key(data, settings.server.instance),
+        key=control_key(settings),
         data=data,
         forges=make_forges(settings, data),
         clock=now_ms,

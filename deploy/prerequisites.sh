@@ -25,8 +25,10 @@ fi
 has bwrap bubblewrap
 has socat socat
 has setpriv util-linux
+has openssl openssl
+has ssh-keygen openssh-client
 if [ ${#missing[@]} -gt 0 ]; then
-  echo "Tests of the sandbox will be skipped: ${missing[*]} not found. On Debian and Ubuntu:" >&2
+  echo "Tests of the sandbox or of signatures will be skipped or fail: ${missing[*]} not found. On Debian and Ubuntu:" >&2
   echo "  apt-get install ${missing[*]}" >&2
 fi
 exit 0

@@ -16,6 +16,7 @@ from bot.model.errors import GatewrightError
 from bot.model.order import Order
 from bot.model.policy import Policy
 from bot.model.routing import RECORDED, Route
+from bot.model.state import Step
 from bot.model.task import Usage
 from bot.residency import check_residency, configured, residency_of, route_of
 from bot.settings import Price, Settings
@@ -146,3 +147,15 @@ def _way(route: Route, settings: Settings) -> tuple[dict[str, Upstream], str, Ma
     """Say where the calls of a route go: upstream by dialect, the model's name on the wire, and what it costs."""
     to = upstream(route, settings)
     return {to.dialect: to}, asked_for(route), table_of(route, settings).prices
+
+
+def first_run(order: Order, done: int) -> int:
+    """Count the runs of this phase that came before, as far as the order and the steps done show them."""
+    before = {
+        Step.SPEC: order.spec.rev if order.spec else 0,
+        Step.PLANNING: order.plan.rev if order.plan else 0,
+        Step.CODING: done,
+        Step.QA: order.round - 1,
+        Step.QA_FIXER: max(order.round - 2, 0),  # the first fix belongs to the round after the first QA
+    }
+    return before.get(order.step, 0)

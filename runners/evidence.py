@@ -77,10 +77,21 @@ def _foreign(why: str) -> GatewrightError:
     )
 
 
+def trailers(order: Order, label: str = "", model: str = "") -> dict[str, str]:
+    """Name in a commit whose it is, for which step, by which model, and up to where the journal was signed."""
+    named = {"Gatewright-Step": label, "Gatewright-Model": model, "Audit-Checkpoint": order.checkpoint}
+    return {"Gatewright-Task": order.task} | {key: value for key, value in named.items() if value}
+
+
 async def work(git: Git, order: Order, head: str) -> tuple[Work, ...]:
     """Read the steps out of the trailers of our own commits."""
     form = "%H%x00%(trailers:key=Gatewright-Task,valueonly)%x00%(trailers:key=Gatewright-Step,valueonly)%x01"
     raw = await git.run("log", "--reverse", f"--format={form}", f"{order.base_commit}..{head}")
     rows = [row.strip("\n").split("\0") for row in raw.decode("utf-8", "replace").split("\x01") if row.strip()]
     ours = [(commit, label.strip()) for commit, task, label in rows if task.strip() == order.task]
-    return tuple(Work(int(label) if label.isdecimal() else 0, commit) for commit, label in ours if label != LABEL)
+    return tuple(
+        Work(int(step) if step.isdecimal() else 0, commit)
+        for commit, label in ours
+        if label != LABEL
+        for step in label.split(",")  # several where commits were made anew as one
+    )

@@ -19,9 +19,11 @@ from runners.access import Access
 from runners.site import Site
 from runners.workspace import lock
 from runners.workspace.bundle import unpack
+from runners.workspace.content import Content
 from runners.workspace.files import open_root, passage
 from runners.workspace.git import Git, GitError
 from runners.workspace.mirror import Mirror
+from runners.workspace.signature import CommitKey
 from runners.workspace.worktree import Worktree
 
 WRITING: Final = frozenset({Step.CODING, Step.QA_FIXER})
@@ -45,6 +47,8 @@ async def standing(site: Site, order: Order, access: Access) -> AsyncIterator[tu
     async with lock.held(path, LOCK_SECONDS, busy):
         os.utime(path)  # `leftovers` goes by it
         worktree = await _worktree(mirror, directory, site, order, may_read)
+        if site.settings.worker.commit_key_file:
+            worktree.key = CommitKey(Path(site.settings.worker.commit_key_file))
         yield mirror, worktree
         if order.step is Step.ARCHIVE:
             await _leave(worktree, path, order)
@@ -61,6 +65,9 @@ async def _worktree(mirror: Mirror, directory: Path, site: Site, order: Order, a
         worktree = await Worktree.prepare(mirror, directory, order.base_commit, owner=site.user, identity=site.identity)
     elif worktree.base != order.base_commit:
         await worktree.found(order.base_commit)
+    if order.step.phase is not None:  # nobody reads the tree of the others
+        content = Content(site.settings.workspace, site.work, order.repo, order.clone_url)
+        await worktree.bring(content, access)
     start = order.head or order.base_commit
     if order.head or order.step in WRITING:  # before that there is no branch of ours
         await worktree.follow(order.branch, order.clone_url, access)

@@ -19,22 +19,35 @@ from runners.site import Site
 from runners.way_out import way_out
 from runners.workspace.files import erase, passage
 from runners.workspace.open import OpenJail
-from runners.workspace.sandbox import Sandbox, probe
+from runners.workspace.probe import unfit
+from runners.workspace.recorded import Commands, Recorded, reach
+from runners.workspace.sandbox import Sandbox
 from runners.workspace.worktree import Worktree
 
 Kind = Literal["bwrap", "none"]
 
 
 def choose(settings: Settings, order: Order, *, is_recorded: bool) -> Kind:
-    """Decide how agents are confined; only recorded answers on a local repository may do without bubblewrap."""
+    """Decide how agents are confined; raise GW-SANDBOX-... where no jail starts, before a model is asked.
+
+    Only recorded answers on a local repository may do without bubblewrap.
+    """
     if settings.sandbox.mode != "bwrap":
         return "none"
+    problem = unfit(settings.sandbox)
+    if problem is None:
+        return "bwrap"
     if not (is_recorded and order.repo.forge is ForgeKind.LOCAL):
-        return "bwrap"  # starting it says why it cannot start
-    why = probe(settings.sandbox)
-    if why is not None:
-        structlog.get_logger().warning("sandbox.none", task=order.task, why=why)
-    return "bwrap" if why is None else "none"
+        raise problem
+    structlog.get_logger().warning("sandbox.none", task=order.task, why=str(problem))
+    return "none"
+
+
+def try_out(settings: Settings) -> None:
+    """Start a jail once for all attempts of this worker, and log why where none starts: they will end with that."""
+    if settings.sandbox.mode == "bwrap" and (problem := unfit(settings.sandbox)) is not None:
+        said = {"code": problem.code, "what": problem.what, "why": problem.why, "fix": problem.fix}
+        structlog.get_logger().warning("sandbox.unfit", **said)
 
 
 def confined(
@@ -67,11 +80,12 @@ class Jails:
 
     def __init__(
         self, site: Site, kind: Kind, directory: Path, objects: Path, socket: Path | None, *,
-        setup: Setup, recorder: Recorder,
+        setup: Setup, recorder: Recorder, commands: Commands,
     ) -> None:  # fmt: skip
         self.kind = kind
         self._setup = setup
         self._recorder = recorder
+        self._commands = commands
         self._egress: Path | None = None
         self._result: Path | None = None
         self._is_set_up = False
@@ -139,9 +153,14 @@ class Jails:
         if self.kind == "none":
             open_jail = OpenJail(table, tree, socket=socket, directory=directory, slot=slot, trust=trust)
             opened.push_async_callback(open_jail.close)
-            return open_jail
+            return self._recorded(open_jail, socket)
         jail = confined(
             self._site, tree, directory, objects=self._objects, socket=socket, egress=self._egress, prepared=prepared
         )
         opened.push_async_callback(jail.close)
-        return jail
+        return self._recorded(jail, socket)
+
+    def _recorded(self, jail: Jail, socket: Path | None) -> Jail:
+        """Have every program that starts in a jail recorded first."""
+        net = reach(jail, has_door=socket is not None, has_way_out=self._egress is not None)
+        return Recorded(jail, self._commands, net)

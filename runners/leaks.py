@@ -10,16 +10,28 @@ from typing import Final
 from bot.audit.redact import find
 from bot.model.errors import GatewrightError
 from bot.model.order import Order
+from bot.model.policy import Policy
 from bot.policy.repository import PolicyFileError, whole
 from runners.scope.secrets import Content, Exemption, Leak, exemptions, leaks
 from runners.sight import is_blob, rows
 from runners.workspace.git import Git
 
 SHOWN: Final = 10  # leaks that a message lists
+BRANCH: Final = "name of the branch"
+FALSE: Final = {  # what helps against a false alarm, by policy.exemptions
+    "count": 'If it is none, let it pass with [secrets] allow = ["path:kind"] in .gatewright.toml on the default '
+    "branch, then `retry`",
+    "ignored": "No file of the repository lets it pass: policy.exemptions is `ignored` here",
+}
 
 
-def allowed(raw: bytes | None) -> tuple[Exemption, ...]:
-    """Read what a repository lets pass out of its `.gatewright.toml`; raises PolicyFileError where that is unclear."""
+def allowed(raw: bytes | None, policy: Policy) -> tuple[Exemption, ...]:
+    """Read what a repository lets pass out of its `.gatewright.toml`; raises PolicyFileError where that is unclear.
+
+    Nothing does where the policy says that such exemptions are ignored.
+    """
+    if policy.exemptions == "ignored":
+        return ()
     try:
         return exemptions(whole(raw or b"").get("secrets", {}))
     except ValueError as error:
@@ -62,7 +74,7 @@ async def unpushed(
 
 def named(branch: str, known: Collection[str] = ()) -> tuple[Leak, ...]:
     """List the secrets in the name of a branch."""
-    return tuple(Leak("name of the branch", 0, hit.kind) for hit in find(branch.encode("utf-8", "replace"), known))
+    return tuple(Leak(BRANCH, 0, hit.kind) for hit in find(branch.encode("utf-8", "replace"), known))
 
 
 async def pushing(
@@ -73,13 +85,18 @@ async def pushing(
     return (*named(order.branch, known), *found)
 
 
-def refused(found: Sequence[Leak]) -> GatewrightError:
-    """Say where secrets are that are not pushed, and nothing of them."""
+def refused(found: Sequence[Leak], policy: Policy) -> GatewrightError:
+    """Say where secrets are that are not pushed, and nothing of them, and how to go on."""
     more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    is_named = any(leak.path == BRANCH for leak in found)
+    out = (
+        "`cancel`, change the title and set the label again: the branch has its name from there"
+        if is_named
+        else "say `fix take it out of ...`: the commits are then made anew without it"
+    )
     return GatewrightError(
         "GW-SECRET-FOUND",
         "the work holds what looks like a secret, so it is not pushed anywhere",
         why="; ".join(str(leak) for leak in found[:SHOWN]) + more,
-        fix="revoke it if it is one, `cancel`, and set the label again: commits cannot be changed afterwards. If it is "
-        'none, let it pass with [secrets] allow = ["path:kind"] in .gatewright.toml on the default branch before that',
+        fix=f"revoke it if it is one, and {out}. {FALSE[policy.exemptions]}",
     )

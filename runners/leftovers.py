@@ -19,12 +19,17 @@ OLD_SECONDS: Final = 7 * 24 * 3600.0
 
 
 def clear(work: Path, now: float | None = None) -> None:
-    """Remove trees, jails and damaged mirrors that nothing has touched for a week; tasks at work are left alone."""
+    """Remove what nothing has touched for a week: trees, jails, damaged mirrors, content of submodules and Git LFS.
+
+    Tasks at work are left alone.
+    """
     before = (time.time() if now is None else now) - OLD_SECONDS
     for path in _old(work / "jails", "*", before):
         _remove(path)
     for path in _old(work / "mirrors", f"*{DAMAGED}*", before):
         _remove(path)
+    for path in (*_old(work / "submodules", "*/*.git", before), *_old(work / "lfs", "*/*", before)):
+        _remove(path)  # fetched anew where a base names it again; each attempt makes young what it shows
     for path in _old(work / "tasks", "*.lock", before):
         _clear_task(path)
 

@@ -57,6 +57,11 @@ class Names(msgspec.Struct, frozen=True):
         """The task's journal, written by control alone."""
         return f"gw:journal:{self.task}"
 
+    @property
+    def signed(self) -> str:
+        """What was signed for the task, by its path in the evidence, written by control alone."""
+        return f"gw:signed:{self.task}"
+
     def answer(self, number: int) -> str:
         """Name the sealed answer to a request for access."""
         return f"gw:access:{self.task}:{self.attempt}:{number}"

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from bot.model.errors import GatewrightError, Superseded
 from bot.model.order import Order
 from bot.model.state import Step
-from runners import evidence
+from runners import evidence, notes
 from runners.access import Access
 from runners.ground import WRITING, standing
 from runners.heartbeat import Stopped, beat
@@ -132,9 +132,10 @@ async def _work(attempt: Attempt, opened: AsyncExitStack, benches: list[Workbenc
     site, order = attempt.site, attempt.order
     mirror, worktree = await opened.enter_async_context(standing(site, order, attempt.access))  # (2)
     journal = await evidence.journal(attempt.redis, attempt.names, order)
+    signed = await notes.signed(attempt.redis, attempt.names, order, journal, site.instance_public())
     bench = Workbench(
         site, order, attempt.recorder, attempt.access, worktree,
-        mirror=mirror, journal=journal, purse=Purse(attempt.redis, order.day),
+        mirror=mirror, journal=journal, signed=signed, purse=Purse(attempt.redis, order.day),
     )  # fmt: skip
     opened.push_async_callback(bench.close)
     benches.append(bench)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,12 +13,15 @@ from bot.audit.blobs import Blobs
 from bot.model.errors import GatewrightError
 from bot.model.order import Order
 from runners import evidence
+from runners.providers.protocol import Recorder
 from runners.scope.findings import digest, findings
 from runners.scope.secrets import Exemption
 from runners.scope.view import Finding
 from runners.sight import look
 from runners.workspace.git import Git
+from runners.workspace.patch import NONE, Patch
 
+OPS: Final = {"A": "add", "M": "modify", "D": "delete", "T": "retype"}
 LONGEST_PATH: Final = 256  # what a record takes
 FIRST, FIRST_BYTES = 24, 8 << 10  # findings that stand in a record itself
 
@@ -75,3 +78,19 @@ def undecided() -> GatewrightError:
         why="the policy or the branch has changed since the scope was decided",
         fix="`retry`: the findings are put together again, and people are asked",
     )
+
+
+async def report_files(recorder: Recorder, git: Git, patch: Patch, parent: str, digests: Mapping[bytes, str]) -> None:
+    """Record what a commit did to each file; `digests` are those of its tree's contents, by path."""
+    old = [change.path for change in patch.files if change.old_mode.startswith("100")]
+    contents = git.objects([f"{parent}:{path}" for path in old])
+    before = {path: hashlib.sha256(await anext(contents)).hexdigest() for path in old}
+    await contents.aclose()
+    for change in patch.files:
+        data = {
+            "path": recordable(change.path),
+            "op": OPS.get(change.status, change.status),
+            "old_sha256": before.get(change.path, ""),
+            "new_sha256": digests.get(change.path.encode(), "") if change.mode != NONE else "",
+        }
+        recorder.record("file.change", data)

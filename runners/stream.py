@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -58,8 +59,22 @@ class Entry(msgspec.Struct, frozen=True):
     basis: str
 
 
+class Report(msgspec.Struct):
+    """One report on its way: its blobs are redacted and stored by a thread, then it is spelled, then it is sent."""
+
+    entry: Entry
+    blobs: Mapping[str, bytes]
+    wakes: bool
+    job: asyncio.Future[tuple[bytes, int]] | None = None
+    spelled: bytes | None = None
+
+
 class Recorder:
-    """Report to the stream of one attempt, for as long as that attempt is the current one."""
+    """Report to the stream of one attempt, for as long as that attempt is the current one.
+
+    Whoever reports waits for nothing. What is sent stays in the order of the reports, and no report is sent before its
+    blobs are on disk.
+    """
 
     def __init__(self, redis: Redis, names: Names, store: Store, claim: str, *, secrets: Collection[str] = ()) -> None:
         self._redis = redis
@@ -67,12 +82,14 @@ class Recorder:
         self._store = store
         self._claim = claim
         self._secrets = secrets
-        self._waiting: list[tuple[bytes, bool]] = []
+        self._waiting: list[Report] = []
+        self._keeper = ThreadPoolExecutor(1, "blobs")  # one, so that they are stored in order
         self._next = 1
         self._sending = asyncio.Lock()
         self._sender: asyncio.Task[None] | None = None
         self._open: dict[tuple[str, int], None] = {}
         self._usage = Usage()
+        self._redacted = 0
         self._since = time.monotonic()
         self._is_closed = False
         self.on_lost: Callable[[Exception], None] = _ignore
@@ -107,20 +124,25 @@ class Recorder:
             kind=kind,
             outcome=outcome,
             data=msgspec.to_builtins(typed),
-            refs=tuple(sorted(self._refs(blobs or {}, stored or {}), key=lambda ref: str(ref["name"]))),
+            refs=tuple(_refs(stored or {})),
             ts=time.time_ns() // 1_000_000,
             basis="claimed" if kind in ("spec.set", "plan.set") else "observed",
         )
-        self._waiting.append((msgspec.json.encode(entry), kind in MILESTONES))
+        report = Report(entry, dict(blobs or {}), kind in MILESTONES)
+        if blobs:
+            report.job = self._kept_soon(report)
+        else:
+            report.spelled = msgspec.json.encode(entry)
+        self._waiting.append(report)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.get_running_loop().create_task(self._send_soon())
 
     async def flush(self) -> None:
-        """Send all that waits; Superseded when another attempt has taken over, Unavailable when Redis stays away."""
+        """Send all that waits; Superseded when another attempt has taken over, Unavailable when Redis or disk fail."""
         async with self._sending:
             while self._waiting:
                 batch = self._waiting[:BATCH]
-                await self._send(batch)
+                await self._send([(await self._spelled(report), report.wakes) for report in batch])
                 del self._waiting[: len(batch)]
                 self._next += len(batch)
 
@@ -138,6 +160,8 @@ class Recorder:
     async def end(self, data: Mapping[str, Any], *, outcome: str, explanation: str = "") -> None:
         """Report the end, always last, with what was used; then nothing more is taken."""
         self.cancel_open_calls()
+        for report in list(self._waiting):
+            await self._spelled(report)  # so that all that was cut out is counted
         used = self._usage
         sums = {
             "calls": used.calls,
@@ -145,6 +169,7 @@ class Recorder:
             "tokens_out": used.tokens_out,
             "micro_usd": used.micro_usd,
             "dur_ms": round((time.monotonic() - self._since) * 1000),
+            "redacted": self._redacted + redact(explanation.encode(), self._secrets)[1],
         }
         blobs = {"explanation": explanation.encode()} if explanation else None
         self.record("attempt.ended", {**sums, **data}, outcome=outcome, blobs=blobs)
@@ -158,14 +183,39 @@ class Recorder:
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
+        self._keeper.shutdown(wait=False, cancel_futures=True)
 
-    def _refs(self, blobs: Mapping[str, bytes], stored: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, Any]]:
-        yield from (self._keep(name, content) for name, content in blobs.items())
-        yield from ({"commit": commit, "name": name, "size": size} for name, (commit, size) in stored.items())
+    def _kept_soon(self, report: Report) -> asyncio.Future[tuple[bytes, int]]:
+        job = asyncio.get_running_loop().run_in_executor(self._keeper, self._keep, report)
+        job.add_done_callback(_heed)
+        return job
 
-    def _keep(self, name: str, content: bytes) -> dict[str, Any]:
-        clean, _ = redact(content, self._secrets)
-        return {"commit": self._store.put(clean), "name": name, "size": len(clean)}
+    def _keep(self, report: Report) -> tuple[bytes, int]:
+        """Store a report's blobs durably and spell it, in the thread; count what was cut out."""
+        refs, total = list(report.entry.refs), 0
+        for name, content in report.blobs.items():
+            clean, count = redact(content, self._secrets)
+            refs.append({"commit": self._store.put(clean), "name": name, "size": len(clean)})
+            total += count
+        refs.sort(key=lambda ref: str(ref["name"]))
+        return msgspec.json.encode(msgspec.structs.replace(report.entry, refs=tuple(refs))), total
+
+    async def _spelled(self, report: Report) -> bytes:
+        """Wait until a report can be sent; Unavailable where its blobs cannot be stored, to be tried again."""
+        if report.spelled is None:
+            report.job = report.job or self._kept_soon(report)
+            try:
+                spelled, count = await asyncio.shield(report.job)
+            except OSError as error:
+                report.job = None
+                raise Unavailable(
+                    "GW-BLOB-STORE", "what the attempt reports cannot be stored", why=str(error),
+                    fix="look for room and rights where server.data_dir lies, then `retry`",
+                ) from error  # fmt: skip
+            if report.spelled is None:  # two may wait for the same one
+                report.spelled, report.blobs = spelled, {}
+                self._redacted += count
+        return report.spelled
 
     def _track(self, kind: str, data: Any) -> None:
         family, _, part = kind.partition(".")
@@ -204,6 +254,16 @@ class Recorder:
             raise Superseded(
                 "GW-ATTEMPT-SUPERSEDED", f"attempt {names.attempt} of {names.task} is no longer the current one"
             )
+
+
+def _refs(stored: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, Any]]:
+    yield from ({"commit": commit, "name": name, "size": size} for name, (commit, size) in stored.items())
+
+
+def _heed(job: asyncio.Future[Any]) -> None:
+    """Look at how a job ended: whoever sends its report raises that, and where nobody does, nobody needs it."""
+    if not job.cancelled():
+        job.exception()
 
 
 def _ignore(_: Exception) -> None:

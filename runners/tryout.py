@@ -13,6 +13,7 @@ from bot import logs
 from bot.model.errors import UsageError
 from bot.settings import Settings
 from runners import process
+from runners.egress import rules
 from runners.gateway.server import DIALECTS, Gateway
 from runners.jails import confined
 from runners.providers.protocol import Upstream
@@ -56,6 +57,7 @@ def run(
     if settings.sandbox.mode != "bwrap":
         why = f'sandbox.mode = "{settings.sandbox.mode}": agents get none'
         raise UsageError("GW-SANDBOX-START", "there is no sandbox to try", why=why, fix='set sandbox.mode = "bwrap"')
+    rules.check(settings.sandbox)
     logs.structured("sandbox")
     first = settings.sandbox.user
     slot, held = process.take_slot(first)

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from bot.audit.blobs import Blobs
-from bot.audit.layout import evidence_files
+from bot.audit.layout import NOTHING, ROOT, evidence_files
+from bot.audit.record import decode
 from bot.audit.redact import redact
 from bot.audit.source import source_digest
 from bot.model.errors import GatewrightError
 from bot.model.order import Order
 from bot.model.state import Step
-from runners import evidence, foreign, leaks
+from runners import evidence, foreign, leaks, renewal
 from runners.access import Access
-from runners.agent import Agent, hired, is_recorded
+from runners.agent import Agent, first_run, hired, is_recorded
 from runners.gateway.budget import Purse
 from runners.ground import WRITING
 from runners.jails import Jails, choose
 from runners.phases import protocol
-from runners.phases.protocol import Change, Made
+from runners.phases.protocol import Beside, Change, Made
 from runners.providers import protocol as providers
 from runners.providers.protocol import Jail, Limits, Request, Result
-from runners.quality.detect import CONFIG
 from runners.quality.trace import Work
-from runners.scope.secrets import Exemption
-from runners.scoping import recordable, scope_of, undecided
+from runners.readback import read_back
+from runners.scoping import report_files, scope_of, undecided
 from runners.setup.setup import Setup
 from runners.site import Site
 from runners.stream import Recorder
@@ -37,19 +36,19 @@ from runners.workspace import hush
 from runners.workspace.bundle import pack
 from runners.workspace.git import Git, GitError
 from runners.workspace.mirror import Mirror
-from runners.workspace.patch import NONE, Patch, review
+from runners.workspace.patch import Patch, review
+from runners.workspace.recorded import Commands
 from runners.workspace.staging import compare
 from runners.workspace.worktree import Commit, Worktree
 
 DIFF: Final = 60_000  # characters of a diff that a model is shown
 SPARE: Final = 30.0  # seconds by which a provider's own limit lies behind the phase's
-OPS: Final = {"A": "add", "M": "modify", "D": "delete", "T": "retype"}
 
 
 class Workbench:
     """Everything a phase may do (phases.protocol.Bench), for one order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an attempt stands on this much
         self,
         site: Site,
         order: Order,
@@ -59,6 +58,7 @@ class Workbench:
         *,
         mirror: Mirror,
         journal: tuple[bytes, ...],
+        signed: Mapping[str, bytes] = NOTHING,
         purse: Purse | None = None,
     ) -> None:
         self.order = order
@@ -69,7 +69,8 @@ class Workbench:
         self._worktree = worktree
         self._mirror = mirror
         self._git = Git(worktree.directory / "git")
-        self._journal = journal
+        self._burden = renewal.Burden(self._git, order, worktree, mirror, site.secrets)
+        self._journal, self._signed = journal, signed
         self._purse = purse
         self._clean_head = ""  # of which it is known that nothing unpushed below it holds a secret
         self._let_pass = ""  # source digest of what may be pushed
@@ -129,8 +130,8 @@ class Workbench:
         """Stage and review what the agent did."""
         self._patch = await self._worktree.changes()
         findings = tuple(f"`{finding.path}` {finding.what}".lstrip("` ") for finding in review(self._patch))
-        found = await leaks.between(self._git, self.head, self._patch.tree, await self._exempt(), self._site.secrets)
-        findings += tuple(f"{leak} looks like a secret: take it out" for leak in found)
+        added = await self._burden.added(self._patch.tree)
+        findings += tuple(f"{leak} looks like a secret: take it out" for leak in added)
         return Change(tuple(change.path for change in self._patch.files), findings)
 
     async def commit(self, subject: str, body: str, *, step: int, label: str) -> Made:
@@ -143,7 +144,8 @@ class Workbench:
         commit = await self._worktree.commit(self._message(subject, body), trailers=self._trailers(label))
         if commit is None:
             raise GatewrightError("GW-COMMIT-EMPTY", "the change vanished between review and commit", fix="`retry`")
-        await self._report_files(patch, parent, {path: sha256 for path, _, sha256 in entries})
+        digests = {path: sha256 for path, _, sha256 in entries}
+        await report_files(self.recorder, self._git, patch, parent, digests)
         return self._made(commit, source, step)
 
     async def reset(self) -> None:
@@ -168,6 +170,8 @@ class Workbench:
 
     async def deliver(self) -> bool:
         """Push the branch, or keep back what people have to decide on first; answer whether it is on the forge."""
+        if self.order.step in WRITING:
+            await self.unburden()
         is_there = await self._is_there()
         is_decided = await self._judged()
         await self._keep_secrets()
@@ -204,21 +208,29 @@ class Workbench:
         """Raise GW-SECRET-FOUND where a commit that is not on the forge yet holds a secret; the work is held."""
         if self._clean_head == self.head or await self._is_there():
             return
-        exempt = await self._exempt()
-        found = await leaks.pushing(self._git, self.order, self.head, self._worktree.tip, exempt, self._site.secrets)
-        if found and self.order.step in WRITING:
-            await self._hold()
-        if found:
-            raise leaks.refused(found)
+        if found := await self._burden.pushing():
+            if self.order.step in WRITING:
+                await self._hold()
+            raise leaks.refused(found, self.order.policy)
         self._clean_head = self.head
 
-    async def _exempt(self) -> tuple[Exemption, ...]:
-        return leaks.allowed(await self.base_file(CONFIG))
+    async def secrets(self) -> tuple[str, ...]:
+        """Say which secrets stand in files that are not on the forge yet."""
+        return tuple(map(str, await self._burden.added(self.head)))
+
+    async def unburden(self) -> bool:
+        """Make the commits that are on no forge anew as one, where a secret is in their history alone."""
+        if self._clean_head == self.head or await self._is_there() or not await self._burden.is_in_history():
+            return False
+        source = await self.source()
+        made = await self._burden.fold(self.recorder, source, message=self._message, trailers=self._trailers)
+        self._made(made, source, 0)
+        return True
 
     async def _judged(self) -> bool:
         """Look for what the plan did not say; True where there is none of it, or people have let it pass."""
         source = await self.source()
-        found = await scope_of(self._git, self._blobs, self.order, self.head, self.clean, await self._exempt())
+        found = await scope_of(self._git, self._blobs, self.order, self.head, self.clean, await self._burden.exempt())
         stored = {"findings": (await asyncio.to_thread(self._blobs.put, found.content), len(found.content))}
         data = found.data | {"commit": self.head, "source_sha256": source}
         if self.order.step is not Step.PUBLISH:  # there it only has to be as it was decided
@@ -246,6 +258,11 @@ class Workbench:
             self._source = (self.head, source_digest(await self._worktree.source_entries(self.head)))
         return self._source[1]
 
+    @property
+    def beside(self) -> tuple[Beside, ...]:
+        """List the submodules and the files of Git LFS of the base commit."""
+        return tuple(Beside(part.kind, part.path, part.why) for part in self._worktree.parts)
+
     async def base_paths(self) -> tuple[str, ...]:
         """List every path of the base commit."""
         raw = await self._git.run("ls-tree", "-r", "-z", "--name-only", self.order.base_commit)
@@ -256,8 +273,8 @@ class Workbench:
         return await self._worktree.read(self.order.base_commit, path)
 
     async def diff(self) -> str:
-        """Show base..head whatever attributes the tree sets, bounded."""
-        patch = await compare(self._git, self.order.base_commit, self.head, [])
+        """Show base..head whatever attributes the tree sets, bounded; evidence would fill it, and is no work."""
+        patch = await compare(self._git, self.order.base_commit, self.head, [], without=ROOT)
         cut = (
             "\n[the rest of the diff was left out; read the files]" if len(patch.text) > DIFF or patch.truncated else ""
         )
@@ -265,7 +282,7 @@ class Workbench:
 
     async def seal(self) -> Made:
         """Commit the evidence on top of the head."""
-        files = evidence_files(self.order.task, self._journal, await self._documents())
+        files = await self._files()
         message = self._message(f"Add the evidence of task {self.order.task}")
         commit = await self._worktree.write_files(files, self.head, message, self._trailers(evidence.LABEL))
         self._sealed = True
@@ -274,7 +291,7 @@ class Workbench:
     async def archive(self) -> None:
         """Push the evidence to the audit ref, or to a branch where the forge takes no such refs."""
         await self.recorder.check()
-        files = evidence_files(self.order.task, self._journal, await self._documents())
+        files = await self._files()
         try:
             await self._archive(files, self.order.audit_ref)
         except GitError as error:
@@ -285,16 +302,21 @@ class Workbench:
     async def _archive(self, files: Mapping[str, bytes], ref: str) -> None:
         url, task = self.order.clone_url, self.order.task
         access = await self._access.get(write=True)
-        trailers = {"Gatewright-Task": task}
+        trailers = evidence.trailers(self.order)
         message = hush.hushed(f"Evidence of task {task}, {len(self._journal)} records")  # never for CI to look at
         commit = await self._worktree.archive(files, ref, url, access, message, trailers)
         if commit.commit != commit.parent:
             await self._worktree.push(url, access, f"{commit.commit}:{ref}")
-        self.recorder.record("pushed", {"ref": ref, "commit": commit.commit, "size": len(self._journal)})
+        there, journal = commit.commit, ""
+        if decode(self._journal[-1]).kind == "seal":  # nothing follows: Redis may forget what git is seen to hold
+            there, journal = await read_back(self._worktree.directory, url, access, ref, task)
+        data = {"ref": ref, "commit": there, "size": len(self._journal), "journal_sha256": journal}
+        self.recorder.record("pushed", data)
 
-    async def _documents(self) -> dict[str, bytes]:
+    async def _files(self) -> dict[str, bytes]:
         work = await self.work() if self.order.head else ()
-        return evidence.documents(self.order, self._blobs, work, self._journal)
+        documents = evidence.documents(self.order, self._blobs, work, self._journal)
+        return evidence_files(self.order.task, self._journal, documents, self._signed)
 
     async def _hire(self) -> Agent:
         if self._agent is None:
@@ -306,13 +328,18 @@ class Workbench:
         if self._jails is None:
             agent = await self._hire()
             recorded = is_recorded(agent.route)
-            kind = choose(self._site.settings, self.order, is_recorded=recorded)
+            kind = await asyncio.to_thread(choose, self._site.settings, self.order, is_recorded=recorded)
             self.recorder.record("gate", {"rule": "sandbox", "result": kind})
             directory = self._site.work / "jails" / f"{self.order.task}-{self.order.attempt}"
             socket = None if recorded else agent.door.socket
             objects = self._mirror.objects
-            setup = Setup(self._site, self.order, self.recorder, self._worktree, objects, self.remaining)
-            self._jails = Jails(self._site, kind, directory, objects, socket, setup=setup, recorder=self.recorder)
+            commands = Commands(self.recorder, agent.door.number, self.clean)
+            setup = Setup(
+                self._site, self.order, self.recorder, self._worktree, objects, self.remaining, commands=commands
+            )
+            self._jails = Jails(
+                self._site, kind, directory, objects, socket, setup=setup, recorder=self.recorder, commands=commands
+            )
             self._open.push_async_callback(self._jails.close)
         return self._jails
 
@@ -321,9 +348,7 @@ class Workbench:
         return hush.hushed(message) if hush.is_wanted(self.order) else message
 
     def _trailers(self, label: str) -> dict[str, str]:
-        trailers = {"Gatewright-Task": self.order.task, "Gatewright-Step": label}
-        model = self._agent.model if self._agent else self.order.model
-        return trailers | ({"Gatewright-Model": model} if model else {})
+        return evidence.trailers(self.order, label, self._agent.model if self._agent else self.order.model)
 
     def _made(self, commit: Commit, source: str, step: int) -> Made:
         self.head = commit.commit
@@ -331,29 +356,3 @@ class Workbench:
         data = {"commit": commit.commit, "tree": commit.tree, "parent": commit.parent, "source_sha256": source}
         self.recorder.record("commit.made", {**data, "step": step})
         return Made(commit.commit, source)
-
-    async def _report_files(self, patch: Patch, parent: str, digests: Mapping[bytes, str]) -> None:
-        old = [change.path for change in patch.files if change.old_mode.startswith("100")]
-        contents = self._git.objects([f"{parent}:{path}" for path in old])
-        before = {path: hashlib.sha256(await anext(contents)).hexdigest() for path in old}
-        await contents.aclose()
-        for change in patch.files:
-            data = {
-                "path": recordable(change.path),
-                "op": OPS.get(change.status, change.status),
-                "old_sha256": before.get(change.path, ""),
-                "new_sha256": digests.get(change.path.encode(), "") if change.mode != NONE else "",
-            }
-            self.recorder.record("file.change", data)
-
-
-def first_run(order: Order, done: int) -> int:
-    """Count the runs of this phase that came before, as far as the order and the steps done show them."""
-    before = {
-        Step.SPEC: order.spec.rev if order.spec else 0,
-        Step.PLANNING: order.plan.rev if order.plan else 0,
-        Step.CODING: done,
-        Step.QA: order.round - 1,
-        Step.QA_FIXER: max(order.round - 2, 0),  # the first fix belongs to the round after the first QA
-    }
-    return before.get(order.step, 0)

@@ -22,7 +22,8 @@ from bot.model.errors import Refused, UsageError
 from bot.model.task import TASK_ID
 from bot.network import go_out
 from bot.settings import Settings
-from runners import agent, handover, job, leftovers, process
+from runners import agent, handover, jails, job, leftovers, process
+from runners.egress import rules
 from runners.site import Site
 
 FUNCTION: Final = "runners.job.run"
@@ -97,6 +98,7 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
             why='redis.url is "embedded", which only `gatewright up` starts',
             fix="set redis.url, or use `gatewright up`",
         )
+    rules.check(settings.sandbox)
     logs.structured("worker", secrets=known_secrets(settings))
     go_out(settings)
     _quieten()
@@ -116,6 +118,7 @@ def work(settings: Settings, queues: Sequence[str], *, burst: bool = False) -> N
     worker.swept_user = user
     worker.log_result_lifespan = False
     agent.preload(settings)
+    jails.try_out(settings)
     gc.freeze()  # work-horses share what is there now, and need not look through it
     worker.work(burst=burst, logging_level="WARNING")
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import typer
 
+from bot.audit.report import schema_text as audit_schema
 from bot.cli import app
 from bot.reports.commands_page import commands_page
 from bot.settings_page import page, schema_text
@@ -78,6 +79,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/commands.md": commands_page,
     "docs/configuration.md": page,
     "config/gatewright.schema.json": schema_text,
+    "docs/audit-verify.schema.json": audit_schema,
 }
 
 

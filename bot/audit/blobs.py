@@ -80,6 +80,13 @@ class Blobs:
         """Tell whether a blob is there, without reading it."""
         return self.path(name).is_file()
 
+    def delete(self, name: str) -> None:
+        """Delete a blob for good, salt and content; whoever asks has said so in a record or in the log before."""
+        path = self.path(name)
+        if path.exists():
+            path.unlink()
+            _sync(path.parent)
+
 
 def _searchable(mode: int) -> int:
     """Give whoever may read the files the right to enter their directories."""

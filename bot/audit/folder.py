@@ -64,6 +64,14 @@ def tasks_in_directory(root: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(top) if TASK.fullmatch(entry.name))
 
 
+def tasks_in_bundle(root: Path) -> list[str]:
+    """List the tasks of a bundle that somebody unpacked."""
+    top = root / "tasks"
+    if top.is_symlink() or not top.is_dir() or not (root / "SHA256SUMS").is_file():
+        return []
+    return sorted(entry.name for entry in os.scandir(top) if TASK.fullmatch(entry.name))
+
+
 def from_directory(path: Path, task: str) -> Folder:
     """Read a folder on disk; links and special files are refused, never followed."""
     files: dict[str, bytes] = {}

@@ -9,8 +9,9 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -18,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -74,23 +76,39 @@ class VKey(msgspec.Struct, frozen=True):
 
 
 class InstanceKey:
-    """The Ed25519 key by which control speaks for this instance."""
+    """The Ed25519 key by which control speaks for this instance, and the root of the secrets it keeps for itself.
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
-        self._private = private
-        self.public: bytes = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    The root outlives the key: what was derived stays readable when the key is another.
+    """
+
+    def __init__(
+        self, public: bytes, sign: Callable[[bytes], bytes], root: bytes, private: Ed25519PrivateKey | None = None
+    ) -> None:
+        self.public = public
+        self.root = root
+        self._sign = sign
+        self._private = private  # None where it lies outside of this process
 
     @classmethod
-    def generate(cls) -> InstanceKey:
+    def of(cls, private: Ed25519PrivateKey, root: bytes | None = None) -> Self:
+        """Hold a private key in this process; without a root of its own its secrets are derived from it."""
+        if root is None:
+            whole = HMAC(bytes(KEY_BYTES), SHA256())  # the first half of HKDF: it does not lead back to the key
+            whole.update(private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
+            root = whole.finalize()
+        return cls(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), private.sign, root, private)
+
+    @classmethod
+    def generate(cls) -> Self:
         """Make a key that lives in this process only."""
-        return cls(Ed25519PrivateKey.generate())
+        return cls.of(Ed25519PrivateKey.generate())
 
     @classmethod
-    def load_or_create(cls, path: Path) -> InstanceKey:
+    def load_or_create(cls, path: Path) -> Self:
         """Read the PEM file, or make it (0600, whole or not at all); raise KeyFileError where others may read it."""
         if not path.exists() and not path.is_symlink():
-            _create(path, Ed25519PrivateKey.generate())
-        return cls(_parse(_read_private(path), path))
+            create_private(path, _pem(Ed25519PrivateKey.generate()))
+        return cls.of(_parse(_read_private(path), path), load_root(path))
 
     def vkey(self, name: str) -> str:
         """Spell the public half as a verifier key under a name without white space or plus signs."""
@@ -100,12 +118,59 @@ class InstanceKey:
 
     def sign(self, message: bytes) -> bytes:
         """Sign (64 bytes); the caller puts a domain in front of the message."""
-        return self._private.sign(message)
+        return self._sign(message)
+
+    def wrapped(self, secret: bytes, context: bytes) -> bytes:
+        """Encrypt the private half by a secret (32 bytes), for one context only."""
+        if self._private is None:
+            raise TypeError("a key that lies outside of this process cannot be wrapped")
+        nonce = secrets.token_bytes(len(_NONCE))
+        private = self._private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        return nonce + ChaCha20Poly1305(secret).encrypt(nonce, private, context)
+
+    @classmethod
+    def unwrapped(cls, wrapped: bytes, secret: bytes, context: bytes) -> InstanceKey:
+        """Decrypt what `wrapped` made; raise BoxError for another secret, another context, or altered bytes."""
+        nonce, box = wrapped[: len(_NONCE)], wrapped[len(_NONCE) :]
+        try:
+            private = ChaCha20Poly1305(secret).decrypt(nonce, box, context)
+            return cls.of(Ed25519PrivateKey.from_private_bytes(private))
+        except (InvalidTag, ValueError):
+            raise BoxError(
+                "GW-KEY-BOX", "an encrypted key does not open", why="it was altered, or is another instance's or task's"
+            ) from None
 
     def derive(self, purpose: str) -> bytes:
         """Derive a secret (32 bytes) for one purpose; it tells nothing about the key, nor about other purposes."""
-        secret = self._private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        return HKDF(SHA256(), KEY_BYTES, salt=None, info=DERIVE_DOMAIN + purpose.encode()).derive(secret)
+        return HKDFExpand(SHA256(), KEY_BYTES, info=DERIVE_DOMAIN + purpose.encode()).derive(self.root)
+
+
+def root_of(path: Path) -> Path:
+    """Name the file of the root that belongs to a key file."""
+    return path.with_name(path.name + ".root")
+
+
+def load_root(path: Path) -> bytes | None:
+    """Read the root beside a key file; None where the key itself is the root still."""
+    place = root_of(path)
+    if not place.exists() and not place.is_symlink():
+        return None
+    root = _read_private(place)
+    if len(root) != KEY_BYTES:
+        raise KeyFileError("GW-KEY-FORM", f"{place} does not hold 32 bytes", fix="restore it from your backup")
+    return root
+
+
+def replace_key(path: Path) -> InstanceKey:
+    """Put a new key in a key file's place, its root kept; the old key is gone from there."""
+    old = InstanceKey.load_or_create(path)
+    create_private(root_of(path), old.root)  # before the key that it came from goes
+    scratch = path.with_name(f".{path.name}.next")
+    scratch.unlink(missing_ok=True)
+    create_private(scratch, _pem(Ed25519PrivateKey.generate()))
+    scratch.replace(path)
+    _fsync_folder(path.parent)
+    return InstanceKey.load_or_create(path)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -150,8 +215,8 @@ def _cipher(shared: bytes, sender: bytes, recipient: bytes, context: bytes) -> C
     return ChaCha20Poly1305(HKDF(SHA256(), KEY_BYTES, salt=sender + recipient, info=info).derive(shared))
 
 
-def _create(path: Path, key: Ed25519PrivateKey) -> None:
-    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def create_private(path: Path, content: bytes) -> None:
+    """Make a file (0600, whole or not at all) unless it is there: the first writer's content counts."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -164,6 +229,19 @@ def _create(path: Path, key: Ed25519PrivateKey) -> None:
             path.hardlink_to(scratch)
     finally:
         scratch.unlink()
+    _fsync_folder(path.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _read_private(path: Path) -> bytes:

@@ -246,12 +246,15 @@ class ToolResult(Data, frozen=True):
 
 
 class CommandRun(Data, frozen=True):
-    """Note a program started in the jail and which network it could reach."""
+    """Note a program before it starts in the jail, and what it can reach: none, gateway, allowed, or open without jail.
+
+    `argv_sha256` is of the ref `argv`, a JSON list, secrets cut out; `call` is a number among the attempt's calls.
+    """
 
     attempt: Count
     call: Count
     argv_sha256: Sha
-    net: Short = "none"
+    net: Short
 
 
 class FileChange(Data, frozen=True):
@@ -318,12 +321,16 @@ class Progress(Data, frozen=True):
 
 
 class Pushed(Data, frozen=True):
-    """Note a ref that was pushed and how many records the pushed evidence held."""
+    """Note a ref that was pushed and how many records the pushed evidence held.
+
+    `journal_sha256` is of the journal as the worker read it back from the forge; of a sealed journal only.
+    """
 
     attempt: Count
     ref: Short
     commit: Commit
     size: Count
+    journal_sha256: Short = ""
 
 
 class ScopeFinding(Data, frozen=True):
@@ -450,10 +457,15 @@ class BlobRedacted(Data, frozen=True):
 
 
 class JournalRecovered(Data, frozen=True):
-    """Say that a torn last line was cut off after a crash."""
+    """Say that a journal was put back together: torn bytes were cut off its end, or records came back from git.
 
-    torn_bytes: Count
-    torn_sha256: Short
+    `lacked` counts the records that Redis no longer had, `found` those that it still had.
+    """
+
+    torn_bytes: Count = 0
+    torn_sha256: Short = ""
+    lacked: Count = 0
+    found: Count = 0
 
 
 class ClockJump(Data, frozen=True):

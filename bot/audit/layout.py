@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 ROOT: Final = ".gatewright/tasks"
@@ -13,6 +14,11 @@ MAX_BYTES: Final = 384 * 1024
 # No filter, line-ending or merge driver may touch evidence; reviewers need not see journals as diffs.
 ATTRIBUTES: Final = b"* -text -filter -ident -merge -working-tree-encoding\n"
 AUDIT_ATTRIBUTES: Final = b"* -text -diff -merge -filter -ident -working-tree-encoding linguist-generated\n"
+
+# Whatever any version has written: anything else there could make git show other bytes than it holds.
+FIXED: Final[Mapping[str, tuple[bytes, ...]]] = MappingProxyType(
+    {".gitattributes": (ATTRIBUTES,), "audit/.gitattributes": (AUDIT_ATTRIBUTES,)}
+)
 
 SEGMENT: Final = re.compile(r"audit/([0-9]{4})\.jsonl")
 BLOB: Final = re.compile(r"audit/blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
@@ -24,15 +30,25 @@ _LIMITS: Final = (
     (re.compile(r"audit/.*"), 256 * 1024),
     (re.compile(r".*"), 4 * 1024 * 1024),
 )
+# What is signed for, below `audit/`; the number is the size of the journal that it is about.
+SIGNED: Final = re.compile(
+    r"key\.note|checkpoints/([0-9]{10})\.note|proofs/([0-9]{10})\.(?:tlog-proof|tsr)|seal\.dsse\.json"
+)
+NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 _KNOWN: Final = re.compile(
     r"\.gitattributes|audit/(?:\.gitattributes|key\.note|checkpoints/[0-9]{10}\.note|proofs/[0-9]{10}\.(?:tlog-proof|tsr)"
-    r"|approvals/[0-9]{1,10}\.(?:sig|txt)|seal\.dsse\.json)"
+    r"|seal\.dsse\.json)"
 )
 
 
 def folder(task: str) -> str:
     """Name a task's evidence folder from the root of the repository."""
     return f"{ROOT}/{task}"
+
+
+def checkpoint(size: int) -> str:
+    """Name the signed checkpoint over the first `size` records, below a task's folder."""
+    return f"audit/checkpoints/{size:010d}.note"
 
 
 def is_known(path: str) -> bool:
@@ -59,12 +75,18 @@ def segments(lines: Sequence[bytes]) -> Iterator[bytes]:
         yield b"".join(batch)
 
 
-def evidence_files(task_id: str, lines: Sequence[bytes], documents: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Lay out a task's evidence as repository paths and contents; raise ValueError for a document it does not have."""
-    unknown = set(documents) - set(DOCUMENTS)
+def evidence_files(
+    task_id: str, lines: Sequence[bytes], documents: Mapping[str, bytes], signed: Mapping[str, bytes] = NOTHING
+) -> dict[str, bytes]:
+    """Lay out a task's evidence as repository paths and contents; raise ValueError for a file it does not have.
+
+    `signed` has paths below `audit/`: the task's key, checkpoints, proofs, seal.
+    """
+    unknown = set(documents) - set(DOCUMENTS) | {path for path in signed if not SIGNED.fullmatch(path)}
     if unknown:
         raise ValueError(f"no part of the evidence: {', '.join(sorted(unknown))}")
     files = {".gitattributes": ATTRIBUTES, "audit/.gitattributes": AUDIT_ATTRIBUTES}
     files |= {name: documents[name] for name in DOCUMENTS if name in documents}
     files |= {f"audit/{number:04d}.jsonl": content for number, content in enumerate(segments(lines))}
+    files |= {f"audit/{path}": signed[path] for path in sorted(signed)}
     return {f"{folder(task_id)}/{path}": content for path, content in files.items()}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 LEAF: Final = b"\x00"
 NODE: Final = b"\x01"
 EMPTY: Final = hashlib.sha256(b"").digest()
+
+Subtree = Callable[[int, int], bytes]  # the root over the entries from one number up to before another
 
 
 def leaf(entry: bytes) -> bytes:
@@ -62,16 +65,26 @@ def root(entries: Iterable[bytes]) -> bytes:
 
 def inclusion(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Prove that leaf hash `index` is below the root of all `leaves` (RFC 6962, 2.1.1); ValueError beside them."""
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"no entry {index} among {len(leaves)}")
-    return tuple(_path(leaves, index, 0, len(leaves)))
+    return inclusion_by(partial(_subtree, leaves), index, len(leaves))
+
+
+def inclusion_by(subtree: Subtree, index: int, size: int) -> tuple[bytes, ...]:
+    """Prove the same for a tree of `size` entries whose subtrees are asked for; ValueError beside them."""
+    if not 0 <= index < size:
+        raise ValueError(f"no entry {index} among {size}")
+    return tuple(_path(subtree, index, 0, size))
 
 
 def consistency(leaves: Sequence[bytes], old: int) -> tuple[bytes, ...]:
     """Prove that the tree over the first `old` leaf hashes grew into that over all (RFC 6962, 2.1.2)."""
-    if not 0 <= old <= len(leaves):
-        raise ValueError(f"no tree of {old} among {len(leaves)}")
-    return tuple(_growth(leaves, old, 0, len(leaves), is_known=True)) if 0 < old < len(leaves) else ()
+    return consistency_by(partial(_subtree, leaves), old, len(leaves))
+
+
+def consistency_by(subtree: Subtree, old: int, size: int) -> tuple[bytes, ...]:
+    """Prove the same for a tree of `size` entries whose subtrees are asked for; ValueError beside them."""
+    if not 0 <= old <= size:
+        raise ValueError(f"no tree of {old} among {size}")
+    return tuple(_growth(subtree, old, 0, size, is_known=True)) if 0 < old < size else ()
 
 
 def is_included(entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
@@ -118,39 +131,39 @@ def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequ
     return last == 0 and first == old_root and second == root
 
 
-def _split(count: int) -> int:
-    """Find the largest power of two below a count of two and more."""
+def split(count: int) -> int:
+    """Find the largest power of two below a count of two and more: what a tree holds at its left."""
     return 1 << (count - 1).bit_length() - 1
 
 
 def _subtree(leaves: Sequence[bytes], start: int, end: int) -> bytes:
     if end - start == 1:
         return leaves[start]
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     return node(_subtree(leaves, start, middle), _subtree(leaves, middle, end))
 
 
-def _path(leaves: Sequence[bytes], index: int, start: int, end: int) -> Iterable[bytes]:
+def _path(subtree: Subtree, index: int, start: int, end: int) -> Iterable[bytes]:
     if end - start == 1:
         return
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     if index < middle:
-        yield from _path(leaves, index, start, middle)
-        yield _subtree(leaves, middle, end)
+        yield from _path(subtree, index, start, middle)
+        yield subtree(middle, end)
     else:
-        yield from _path(leaves, index, middle, end)
-        yield _subtree(leaves, start, middle)
+        yield from _path(subtree, index, middle, end)
+        yield subtree(start, middle)
 
 
-def _growth(leaves: Sequence[bytes], old: int, start: int, end: int, *, is_known: bool) -> Iterable[bytes]:
+def _growth(subtree: Subtree, old: int, start: int, end: int, *, is_known: bool) -> Iterable[bytes]:
     if old == end:
         if not is_known:
-            yield _subtree(leaves, start, end)
+            yield subtree(start, end)
         return
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     if old <= middle:
-        yield from _growth(leaves, old, start, middle, is_known=is_known)
-        yield _subtree(leaves, middle, end)
+        yield from _growth(subtree, old, start, middle, is_known=is_known)
+        yield subtree(middle, end)
     else:
-        yield from _growth(leaves, old, middle, end, is_known=False)
-        yield _subtree(leaves, start, middle)
+        yield from _growth(subtree, old, middle, end, is_known=False)
+        yield subtree(start, middle)

@@ -139,7 +139,9 @@ class Proof(msgspec.Struct, frozen=True):
         hashes = tuple(decode(line) for line in lines[2:])
         if not _SIZE.fullmatch(index) or any(len(one) != HASH for one in hashes):
             raise NoteError("not a tlog-proof")
-        return cls(int(index), hashes, Note.parse(note))
+        head_of_log = Note.parse(note)
+        Checkpoint.parse(head_of_log.text)
+        return cls(int(index), hashes, head_of_log)
 
     def __bytes__(self) -> bytes:
         head = [PROOF, f"index {self.index}", *(_encode(one) for one in self.hashes), "", ""]
@@ -160,6 +162,24 @@ def cosigned_bytes(checkpoint: str, time_s: int) -> bytes:
 def witness_id(key: VKey) -> bytes:
     """Name a witness's key in four bytes: cosignatures have a type of their own."""
     return hashlib.sha256(key.name.encode() + b"\n" + COSIGNATURE + key.public).digest()[:4]
+
+
+def witness_key(text: str) -> VKey:
+    """Read a witness's verifier key, as it is spelled for cosignatures (type 4) or as any key; raise ValueError."""
+    name, _, rest = text.partition("+")
+    key_id, _, encoded = rest.partition("+")
+    raw = decode(encoded)
+    if raw[:1] != COSIGNATURE:
+        return VKey.parse(text)
+    key = VKey.parse(str(VKey(name, raw[1:])))  # its own checks of name and length
+    if witness_id(key).hex() != key_id:
+        raise NoteError("the key id does not belong to this name and key")
+    return key
+
+
+def witness_vkey(key: VKey) -> str:
+    """Spell a verifier key as one of cosignatures."""
+    return f"{key.name}+{witness_id(key).hex()}+{_encode(COSIGNATURE + key.public)}"
 
 
 def signatures(lines: Sequence[str]) -> tuple[Signature, ...]:

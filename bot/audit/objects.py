@@ -72,6 +72,13 @@ class Commit(msgspec.Struct, frozen=True):
     oid: str
     tree: str
     parents: tuple[str, ...]
+    author: str = ""  # as written: name, address, time
+    message: str = ""
+
+    def trailers(self, name: str) -> list[str]:
+        """List the values of a trailer: lines `<name>: <value>` of the last paragraph."""
+        last = self.message.rstrip().rpartition("\n\n")[2]
+        return [line.partition(": ")[2].strip() for line in last.splitlines() if line.startswith(f"{name}: ")]
 
 
 class Objects:
@@ -114,6 +121,11 @@ class Objects:
         """Tell whether history was cut off when cloning."""
         return self._git("rev-parse", "--is-shallow-repository").strip() == b"true"
 
+    @property
+    def is_grafted(self) -> bool:
+        """Tell whether somebody gave commits other parents in a file that git follows."""
+        return (self.git_dir / "info" / "grafts").exists()
+
     def read(self, oid: str, kind: str) -> bytes:
         """Read one object of a kind; raise ObjectMissing, or ObjectAltered where it is not what its id says."""
         found, content = self._fetch(oid)
@@ -127,15 +139,18 @@ class Objects:
         return content
 
     def commit(self, oid: str) -> Commit:
-        """Read a commit's tree and parents."""
-        tree, parents = "", []
-        for line in self.read(oid, "commit").partition(b"\n\n")[0].split(b"\n"):
+        """Read a commit."""
+        tree, parents, author = "", [], ""
+        head, _, message = self.read(oid, "commit").partition(b"\n\n")
+        for line in head.split(b"\n"):
             name, _, value = line.partition(b" ")
             if name == b"tree":
                 tree = value.decode("ascii")
             elif name == b"parent":
                 parents.append(value.decode("ascii"))
-        return Commit(oid, tree, tuple(parents))
+            elif name == b"author":
+                author = value.decode("utf-8", errors="replace")
+        return Commit(oid, tree, tuple(parents), author, message.decode("utf-8", errors="replace"))
 
     def tree(self, oid: str) -> Iterator[TreeEntry]:
         """Read the entries of one tree."""
@@ -168,6 +183,11 @@ class Objects:
             oid = entry.oid
         return None
 
+    def place(self, name: str) -> Path:
+        """Name where git keeps a file of its own, such as `objects` or `shallow`."""
+        said = self._git("rev-parse", "--path-format=absolute", "--git-path", name)
+        return Path(said.decode(errors="surrogateescape").rstrip("\n"))
+
     def _fetch(self, oid: str) -> tuple[str, bytes]:
         if not ID.fullmatch(oid):
             raise ObjectMissing(oid[:80])
@@ -195,7 +215,7 @@ class Objects:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
         )
 
     def _git(self, *arguments: str) -> bytes:
@@ -203,7 +223,7 @@ class Objects:
             self._command(*arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             check=False,
         )
         return done.stdout
@@ -222,7 +242,8 @@ def git_dir_of(path: Path) -> Path | None:
     return None
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Take what this process has, less whatever steers git."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return kept | ENVIRONMENT
 

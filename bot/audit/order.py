@@ -33,12 +33,7 @@ def sign_order(order: Order, key: Signer) -> bytes:
 
 def verify_order(raw: bytes, public: bytes) -> Order:
     """Read an order only after its signature by this raw Ed25519 key was checked; raise OrderError otherwise."""
-    signature, _, body = raw.partition(b"\n")
-    try:
-        known = verify(public, DOMAIN + body, bytes.fromhex(signature.decode("ascii")))
-    except ValueError:
-        known = False
-    if not known:
+    if not is_ours(raw, public):
         raise OrderError(
             "GW-ORDER-SIGNATURE",
             "the order was not signed by this instance",
@@ -46,7 +41,7 @@ def verify_order(raw: bytes, public: bytes) -> Order:
             fix="compare the instance key of control with the one this worker uses",
         )
     try:
-        return msgspec.json.decode(body, type=Order)
+        return msgspec.json.decode(raw.partition(b"\n")[2], type=Order)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise OrderError(
             "GW-ORDER-FORM",
@@ -54,3 +49,12 @@ def verify_order(raw: bytes, public: bytes) -> Order:
             why=str(error),
             fix="run the same version of Gatewright on control and worker",
         ) from None
+
+
+def is_ours(raw: bytes, public: bytes) -> bool:
+    """Tell whether this raw Ed25519 key signed an order."""
+    signature, _, body = raw.partition(b"\n")
+    try:
+        return verify(public, DOMAIN + body, bytes.fromhex(signature.decode("ascii")))
+    except ValueError:
+        return False

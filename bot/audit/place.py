@@ -32,6 +32,7 @@ class Found(msgspec.Struct, frozen=True):
     sheet: Sheet
     objects: Objects | None = None
     tip: str = ""  # the commit it was read from, or that is checked out
+    fuller: Found | None = None  # a copy on an audit ref that goes on from this one
 
 
 @contextlib.contextmanager
@@ -53,6 +54,28 @@ def evidence(path: Path, task: str | None, rev: str | None) -> Iterator[list[Fou
         yield _some(list(_repository(path, objects, task, rev)), path, task)
 
 
+@contextlib.contextmanager
+def everything(path: Path, task: str | None, rev: str | None) -> Iterator[list[Found]]:
+    """Open what lies in a repository, tasks that only an audit ref holds among it; there may be nothing."""
+    git_dir = git_dir_of(path)
+    if git_dir is None:
+        raise UsageError("GW-AUDIT-REV", f"{path} is no git repository")
+    with Objects(git_dir) as objects:
+        commit = objects.resolve(rev) if rev is not None else None
+        if rev is not None and commit is not None:
+            names = [name for name in _tasks(objects, commit) if task in (None, name)]
+            found = [_at(objects, rev, commit, name, is_fullest=True) for name in names]
+        else:
+            found = list(_repository(path, objects, task, rev))
+        here = {one.folder.task for one in found}
+        for ref, commit in _audit_refs(objects, task).items():
+            name = ref.rpartition("/")[2]
+            if name not in here:
+                here.add(name)
+                found += _commit(objects, ref, commit, name)
+        yield found
+
+
 def _some(found: list[Found], path: Path, task: str | None) -> list[Found]:
     if not found:
         raise NoEvidence(
@@ -72,6 +95,9 @@ def _plain(path: Path, task: str | None) -> Iterator[Found]:
     for name in folders.tasks_in_directory(path):
         if task in (None, name):
             yield Found(folders.from_directory(path / layout.folder(name), name), "directory", Sheet())
+    for name in folders.tasks_in_bundle(path):
+        if task in (None, name):
+            yield Found(folders.from_directory(path / "tasks" / name, name), "bundle", Sheet())
 
 
 def _repository(path: Path, objects: Objects, task: str | None, rev: str | None) -> Iterator[Found]:
@@ -105,11 +131,12 @@ def _tasks(objects: Objects, commit: str) -> list[str]:
         raise NoEvidence(error.code, error.what, why=error.why, fix=error.fix) from error
 
 
-def _at(objects: Objects, rev: str, commit: str, task: str) -> Found:
+def _at(objects: Objects, rev: str, commit: str, task: str, *, is_fullest: bool = False) -> Found:
     sheet = Sheet()
     folder = _committed(objects, commit, task, sheet)
-    _prefix(objects, folder, sheet, own=commit)
-    return Found(folder, f"{rev} ({commit[:12]})", sheet, objects, commit)
+    longer = _prefix(objects, folder, sheet, own=commit)
+    found = Found(folder, f"{rev} ({commit[:12]})", sheet, objects, commit)
+    return _with(found, longer) if rev == "HEAD" or is_fullest else found
 
 
 def _work_tree(path: Path, objects: Objects, head: str, task: str) -> Found:
@@ -118,8 +145,20 @@ def _work_tree(path: Path, objects: Objects, head: str, task: str) -> Found:
     folder = folders.from_directory(path / layout.folder(task), task)
     committed = _committed(objects, head, task, sheet) if head else Folder(task, {})
     _same(folder, committed, head, sheet)
-    _prefix(objects, folder, sheet)
-    return Found(folder, "work tree", sheet, objects, head)
+    longer = _prefix(objects, folder, sheet)
+    return _with(Found(folder, "work tree", sheet, objects, head), longer)
+
+
+def _with(found: Found, longer: tuple[str, str] | None) -> Found:
+    """Read the longer copy too, where an audit ref holds one."""
+    if longer is None or found.objects is None:
+        return found
+    ref, commit = longer
+    sheet = Sheet()
+    folder = _committed(found.objects, commit, found.folder.task, sheet)
+    records = sum(1 for _ in found.folder.lines())
+    source = f"{ref} ({commit[:12]}), which goes on from the {records} records of the {found.source}"
+    return msgspec.structs.replace(found, fuller=Found(folder, source, sheet, found.objects, commit))
 
 
 def _committed(objects: Objects, commit: str, task: str, sheet: Sheet) -> Folder:
@@ -155,8 +194,12 @@ def _first_difference(here: bytes | None, there: bytes | None) -> int:
     return next((number for number, (mine, theirs) in enumerate(pairs, 1) if mine != theirs), 1)
 
 
-def _prefix(objects: Objects, folder: Folder, sheet: Sheet, own: str = "") -> None:
-    """Compare with every copy of the journal on an audit ref: one of the two has to begin with the other."""
+def _prefix(objects: Objects, folder: Folder, sheet: Sheet, own: str = "") -> tuple[str, str] | None:
+    """Compare with every copy of the journal on an audit ref; name the longest that goes on from here.
+
+    One of the two has to begin with the other.
+    """
+    longest, found = len(list(folder.lines())), None
     mine = [line.content for line in folder.lines()]
     for ref, commit in _audit_refs(objects, folder.task).items():
         if commit == own:
@@ -171,9 +214,12 @@ def _prefix(objects: Objects, folder: Folder, sheet: Sheet, own: str = "") -> No
             fork = next(n for n, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b)
             sheet.find("audit ref", f"{ref} holds another journal from record {fork} on")
         elif len(theirs) > len(mine):
-            sheet.hold("audit ref", f"goes on from here to {len(theirs)} records; verify it with --rev {ref}")
+            sheet.hold("audit ref", f"goes on from here to {len(theirs)} records; see --rev {ref}")
+            if mine and len(theirs) > longest:
+                longest, found = len(theirs), (ref, commit)
         else:
             sheet.hold("audit ref", f"holds the first {len(theirs)} of these records")
+    return found
 
 
 def _audit_refs(objects: Objects, task: str | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bot.audit.chain import digest
 from bot.audit.kinds import Data
 from bot.audit.record import Record
 
-LEVELS: Final = {-1: "nothing", 0: "L0", 1: "L1"}
+LEVELS: Final = {-1: "nothing"} | {number: f"L{number}" for number in range(6)}
 
 
 class Severity(StrEnum):
@@ -74,6 +74,15 @@ class Attention(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class Rule(msgspec.Struct, frozen=True):
+    """One of the twelve things that regulators ask of a change; `result` is ok, failed or not applicable."""
+
+    number: int
+    name: str
+    result: str
+    why: str = ""
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """The answer about one task."""
 
@@ -89,13 +98,35 @@ class Verdict(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     not_proven: tuple[str, ...]
     attention: tuple[Attention, ...] = ()
+    asked: str = "L1"
+    regulator: tuple[Rule, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 reached L1 without a finding, 1 tampered, 2 incomplete, 4 unreadable."""
+        """0 reached the level asked without a finding, 1 tampered, 2 incomplete, 4 unreadable."""
         found = {finding.severity for finding in self.findings}
         codes = {Severity.TAMPERED: 1, Severity.UNREADABLE: 4, Severity.INCOMPLETE: 2}
-        return next((code for severity, code in codes.items() if severity in found), 0)
+        is_short = self.level < self.asked  # "nothing" comes after them all, and always has findings
+        return next((code for severity, code in codes.items() if severity in found), 2 if is_short else 0)
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A change, or a task, that is not accounted for."""
+
+    severity: Severity
+    what: str
+    task: str = ""
+    commit: str = ""
+
+
+class Count(msgspec.Struct, frozen=True):
+    """What looking at a whole branch came to; `changes` are the commits that are the bot's or touch evidence."""
+
+    tip: str
+    since: str
+    commits: int
+    changes: int
+    gaps: tuple[Gap, ...]
 
 
 class Sheet:

@@ -177,9 +177,12 @@ def pae(payload_type: str, body: bytes) -> bytes:
 
 def _bytes(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise EnvelopeError("not base64") from None
+    if _text(raw) != text:  # the last digit may hold bits that nothing decodes
+        raise EnvelopeError("not the one spelling in base64")
+    return raw
 
 
 def _text(raw: bytes) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+import msgspec
+
 from bot.audit.record import Record
 from bot.audit.report import plain, when
 
@@ -27,7 +29,7 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "alarm": ("code", "commit"),
     "command": ("verb", "accepted", "code"),
     "attempt.started": ("attempt", "step", "model", "round"),
-    "attempt.ended": ("attempt", "step", "code", "tokens_in", "tokens_out", "redacted"),
+    "attempt.ended": ("attempt", "step", "redacted", "code", "tokens_in", "tokens_out"),
     "model.call": ("attempt", "call", "model"),
     "model.result": ("attempt", "call", "stop", "tokens_out"),
     "tool.call": ("attempt", "call", "tool", "decision"),
@@ -45,21 +47,48 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "task.closed": ("state", "reason"),
 }
 LOUD: Final = ("emergency", "alarm", "commit.foreign")  # shown so that nobody reads over them
+BOLD: Final = "\x1b[1m"
+NORMAL: Final = "\x1b[0m"
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-def timeline(records: Iterable[Record]) -> Iterator[str]:
-    """Show records in order, at most 80 columns each; a day is named once."""
-    day = ""
+class Event(msgspec.Struct, frozen=True):
+    """One record for people: `mark` is what was not ok or needs to be seen; `is_vote` where something was let pass."""
+
+    seq: int
+    day: str
+    time: str
+    who: str
+    kind: str
+    mark: str
+    said: str
+    is_loud: bool
+    is_vote: bool
+
+
+def events(records: Iterable[Record]) -> Iterator[Event]:
+    """Read records as people do; all texts are foreign and still to be made harmless."""
     for record in records:
         stamp = when(record.ts)
-        if stamp[:10] != day:
-            day = stamp[:10]
+        is_loud = record.kind in LOUD or _is_emergency(record)
+        marks = [*([] if record.outcome == "ok" else [f"{record.outcome}!"]), *(["!!"] if is_loud else [])]
+        is_vote = record.kind == "approval" or (record.kind == "ruling" and bool(record.data["ruling"]["passed"]))
+        yield Event(
+            record.seq, stamp[:10], stamp[11:19], record.actor.id, record.kind, " ".join(marks), _data(record), is_loud,
+            is_vote and record.outcome == "ok",
+        )  # fmt: skip
+
+
+def timeline(records: Iterable[Record], *, bold: bool = False) -> Iterator[str]:
+    """Show records in order, at most 80 columns each; a day is named once, what somebody let pass may stand out."""
+    day = ""
+    for event in events(records):
+        if event.day != day:
+            day = event.day
             yield day
-        mark = "" if record.outcome == "ok" else f" {record.outcome}!"
-        mark += " !!" if record.kind in LOUD or _is_emergency(record) else ""
-        line = f"{record.seq:>5} {stamp[11:19]} {record.actor.id} {record.kind}{mark} {_data(record)}"
-        yield plain(line)[:WIDTH].rstrip()
+        head = " ".join(filter(None, (event.time, event.who, event.kind, event.mark)))
+        line = plain(f"{event.seq:>5} {head} {event.said}")[:WIDTH].rstrip()
+        yield f"{BOLD}{line}{NORMAL}" if bold and event.is_vote else line
 
 
 def _is_emergency(record: Record) -> bool:

@@ -23,6 +23,11 @@ class Trees:
         """Compute the source digest of a commit from the contents themselves."""
         return source_digest(self._listing(self._objects.commit(commit).tree))
 
+    def files(self, commit: str) -> dict[bytes, tuple[str, str]]:
+        """List what a commit holds beside evidence: path -> mode and SHA-256 of the content."""
+        listing = self._listing(self._objects.commit(commit).tree)
+        return {path: (mode, sha256) for path, mode, sha256 in listing if not path.startswith(EVIDENCE)}
+
     def holds_source(self, commit: str) -> bool:
         """Tell whether a commit holds anything beside evidence."""
         return any(not path.startswith(EVIDENCE) for path, _, _ in self._listing(self._objects.commit(commit).tree))

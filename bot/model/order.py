@@ -52,3 +52,4 @@ class Order(msgspec.Struct, frozen=True):
     turns: int
     issued_ms: int
     wall_scope: Scope = "attempt"  # whose limit `wall_seconds` is
+    checkpoint: str = ""  # `<origin> <size> <base64 root>` of that journal, for commits to carry

@@ -130,6 +130,10 @@ class Policy(Section, frozen=True):
     protected_paths: Annotated[tuple[str, ...], Meta(description="Globs of paths whose change is a scope finding")] = (
         PROTECTED
     )
+    exemptions: Annotated[
+        Literal["count", "ignored"],
+        Meta(description="Whether `[secrets] allow` of a repository's `.gatewright.toml` lets anything pass"),
+    ] = "count"
     max_diff_lines: Annotated[int, Meta(ge=1, description="Changed lines beyond which size is a finding")] = 2_000
     max_diff_files: Annotated[int, Meta(ge=1, description="Changed files beyond which size is a finding")] = 100
     max_open_changes: Annotated[int, Meta(ge=1, description="Open changes by the bot in one repository")] = 10

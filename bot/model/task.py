@@ -75,7 +75,6 @@ class Attempt(msgspec.Struct, frozen=True):
     outcome: str = ""
     code: str = ""  # GW-... where it failed
     usage: Usage = Usage()
-    is_last: bool = False  # begun after the task had ended
     heard_ms: int = 0  # when its worker's first report was taken in
     dur_ms: int = 0  # as its worker measured it; 0 where it reported no end
 
@@ -196,6 +195,8 @@ class Task(msgspec.Struct, frozen=True):
     intents: tuple[str, ...] = ()  # purposes begun and not finished
     archived: int = 0  # records that the audit ref is known to hold
     close_reason: str = ""
+    is_closed: bool = False  # the journal says that it has ended
+    is_sealed: bool = False  # by its last record: nothing is appended any more
     heard: tuple[Heard, ...] = ()
     blocks: int = 0  # how often the task was blocked
     status_rev: int = 0  # how often the change gate has to be shown anew on a commit

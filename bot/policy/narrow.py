@@ -193,6 +193,7 @@ TOP: Final[Mapping[str, _Join]] = {
     "ci": _ranked("run", "hold"),
     "target_branch": _ranked("advisory", "enforced"),
     "protected_paths": _both,
+    "exemptions": _ranked("count", "ignored"),
     "max_diff_lines": _least,
     "max_diff_files": _least,
     "max_open_changes": _least,

@@ -17,6 +17,7 @@ class Subject(msgspec.Struct, frozen=True):
     evidence_url: str = ""
     author: str = ""  # who wrote the issue
     policy_by: str = ""  # who last changed the repository's policy file
+    note: str = ""  # the newest signed checkpoint of the journal, as the forge is to keep it
 
 
 class Approvers(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from bot.audit import kinds
 from bot.audit.chain import Draft
-from bot.audit.record import Outcome, RecordError, Ref, Who
+from bot.audit.record import Outcome, RecordError, Ref, Who, decode
 from bot.model.errors import Refused
 from bot.model.state import Step
 from bot.model.task import Attempt, Task
@@ -16,6 +16,7 @@ from bot.tasks.book import Book
 from bot.tasks.desk import Desk
 from bot.tasks.journal import Admitted
 from bot.tasks.plain import raw, text
+from bot.tasks.unanswered import unanswered
 
 BATCH: Final = 200
 REPORTED: Final = ("sandbox", "fallback")  # rules whose outcome a worker sees; all others are control's to decide
@@ -83,10 +84,12 @@ async def fence(desk: Desk, task: Task, attempt: Attempt) -> None:
 
 
 async def end(desk: Desk, book: Book, attempt: Attempt, code: str, *, outcome: Outcome = "fail") -> None:
-    """End an attempt in its worker's stead and fence it off."""
+    """End an attempt in its worker's stead and fence it off; calls that it left open get their results."""
     await fence(desk, book.task, attempt)
+    lines = await desk.shelf.journals.lines(book.task.origin.task)
+    results = unanswered(map(decode, lines), attempt.number, desk.service)
     ended = kinds.AttemptEnded(attempt=attempt.number, step=attempt.step.value, code=code)
-    await book.write(Draft("attempt.ended", ended, desk.service, outcome=outcome))
+    await book.write(*results, Draft("attempt.ended", ended, desk.service, outcome=outcome))
 
 
 def _draft(task: Task, attempt: Attempt, raw: bytes) -> Draft:

@@ -27,8 +27,7 @@ ENDED: Final = {
 
 
 def _started(task: Task, record: Record, data: kinds.AttemptStarted) -> Task:
-    is_last = task.state.is_final
-    attempt = Attempt(data.attempt, Step(data.step), data.model, record.ts, data.round, is_last=is_last)
+    attempt = Attempt(data.attempt, Step(data.step), data.model, record.ts, data.round)
     task = replace(task, attempts=(*task.attempts, attempt))
     return move(task, Signal.STARTED) if task.state is State.RECEIVED else task
 

@@ -13,31 +13,28 @@ from bot.audit.chain import Draft
 from bot.audit.order import sign_order
 from bot.audit.record import Outcome
 from bot.model.errors import GatewrightError, Refused, Superseded
-from bot.model.order import Order
 from bot.model.state import Gate, State, Step
-from bot.model.task import Attempt, Task
+from bot.model.task import Attempt
 from bot.tasks import days
 from bot.tasks.admit import admit, end, fence
-from bot.tasks.allotment import allotted, queue_of
+from bot.tasks.allotment import allotted
 from bot.tasks.attempts import LOST
 from bot.tasks.binding import binding
 from bot.tasks.book import Book
-from bot.tasks.budget import day_of
 from bot.tasks.catching_up import catch_up
 from bot.tasks.deciding import AGAIN_MS, decide
 from bot.tasks.desk import Desk
+from bot.tasks.ending import seal, settle
+from bot.tasks.giving import give, is_lost, written
 from bot.tasks.holding import note_brakes, rules
 from bot.tasks.index import Index
 from bot.tasks.lookout import EVERY_MS, look
-from bot.tasks.need import Ask, Close, Decide, Exhaust, Merge, Need, Purpose, Start, Watch, Write
+from bot.tasks.need import Ask, Close, Decide, Exhaust, Merge, Need, Purpose, Seal, Start, Watch, Write
 from bot.tasks.needs import CARRIES_OUT, delivers, needs
-from bot.tasks.orders import make_order
+from bot.tasks.signing import checkpoint, keep_signed
 from bot.tasks.writes import Writer
 
 MOST_ROUNDS: Final = 50  # of one call; a task that is not at rest by then is taken up again by the sweep
-ORDER_LIFE_S: Final = 14 * 86_400
-SILENCE_MS: Final = 30_000  # as long as a heartbeat lives; between RQ's mark and the first one there is a fork
-PATIENCE_MS: Final = 5_000  # between an attempt's start and the first look for its job
 
 
 async def converge(desk: Desk, index: Index, task_id: str) -> None:
@@ -55,11 +52,20 @@ async def converge(desk: Desk, index: Index, task_id: str) -> None:
 
 async def _converge(desk: Desk, index: Index, book: Book) -> None:
     writer = Writer(desk, index, book)
+    if not book.task.is_sealed:
+        await _go_on(desk, index, book, writer)
+    if book.task.is_sealed and await settle(desk, index, book):
+        return
+    await writer.progress()
+
+
+async def _go_on(desk: Desk, index: Index, book: Book, writer: Writer) -> None:
     before_all = book.tail
     await note_brakes(desk, book)
     for _ in range(MOST_ROUNDS):
         before = book.tail
         await admit(desk, book)
+        await keep_signed(desk, book)
         await _look_around(desk, book)
         wanted = needs(book.task, await rules(desk, index, book.task), desk.clock())
         for need in wanted:
@@ -68,10 +74,9 @@ async def _converge(desk: Desk, index: Index, book: Book) -> None:
                 break  # the state may have changed: look again before anything else
         if book.tail == before:
             break
+    await keep_signed(desk, book)
     if book.tail != before_all:
         await days.note(desk.redis, book.task, desk.clock())
-    await writer.progress()
-    await _settle(desk, index, book)
 
 
 async def _look_around(desk: Desk, book: Book) -> None:
@@ -99,6 +104,8 @@ async def _meet(desk: Desk, book: Book, writer: Writer, need: Need) -> None:
         await book.write(Draft("gate", kinds.GateResult("qa_rounds", "exhausted"), desk.service))
     elif isinstance(need, Close):
         await book.write(Draft("task.closed", kinds.TaskClosed(need.state.value, need.reason), desk.service))
+    elif isinstance(need, Seal):
+        await seal(desk, book)
     else:
         await writer.write(need)
 
@@ -138,10 +145,9 @@ async def _start(desk: Desk, book: Book, step: Step) -> None:
         return
     try:
         queue = await allotted(desk, book.task, step)
-        order = await _order(desk, book, step)
+        order = await written(desk, book, step, len(book.task.attempts) + 1)
     except Refused as error:
-        refs = (desk.store("explanation", str(error).encode()),)
-        await book.write(Draft("task.blocked", kinds.TaskBlocked(error.code), desk.service, refs=refs))
+        await _block(desk, book, error)
         return
     signed = sign_order(order, desk.key)
     started = kinds.AttemptStarted(
@@ -152,28 +158,7 @@ async def _start(desk: Desk, book: Book, step: Step) -> None:
         order_sha256=hashlib.sha256(signed).hexdigest(),
     )
     await book.write(Draft("attempt.started", started, desk.service))
-    async with desk.redis.pipeline(transaction=True) as pipe:
-        pipe.set(f"gw:order:{order.task}:{order.attempt}", signed, ex=ORDER_LIFE_S)
-        pipe.set(f"gw:current:{order.task}", str(order.attempt))
-        await pipe.execute()
-    await desk.jobs.ensure(order.task, order.attempt, order.wall_seconds, queue)
-
-
-async def _order(desk: Desk, book: Book, step: Step) -> Order:
-    task, now_ms = book.task, desk.clock()
-    origin = task.origin
-    return make_order(
-        task,
-        step,
-        number=len(task.attempts) + 1,
-        title=desk.snapshot(task.issue_blob).title,
-        home=await desk.home(origin.repo, origin.installation),
-        genesis=book.genesis,
-        tail=book.tail,
-        settings=desk.settings,
-        now_ms=now_ms,
-        today=await days.read(desk.redis, day_of(now_ms), now_ms),
-    )
+    await give(desk, order, signed, queue)
 
 
 async def _watch(desk: Desk, book: Book) -> None:
@@ -183,7 +168,7 @@ async def _watch(desk: Desk, book: Book) -> None:
         return
     if (task.state.is_final and attempt.step is not Step.ARCHIVE) or task.state is State.BLOCKED:
         await _end(desk, book, attempt, "GW-CANCELLED", "cancelled")
-    elif await _is_lost(desk, task, attempt):
+    elif await is_lost(desk, task, attempt.number, attempt.started_ms):
         desk.log.warning("attempt.lost", task=task.origin.task, attempt=attempt.number)
         await _end(desk, book, attempt, LOST, "fail")
 
@@ -196,38 +181,28 @@ async def _end(desk: Desk, book: Book, attempt: Attempt, code: str, outcome: Out
         await end(desk, book, attempt, code, outcome=outcome)
 
 
-async def _is_lost(desk: Desk, holder: Task, attempt: Attempt) -> bool:
-    task = holder.origin.task
-    age = desk.clock() - attempt.started_ms
-    if age < PATIENCE_MS or await desk.redis.exists(f"gw:alive:{task}:{attempt.number}"):
-        return False
-    if not await desk.redis.exists(f"gw:order:{task}:{attempt.number}"):
-        return True
-    queue = await queue_of(desk, holder)
-    if await desk.jobs.ensure(task, attempt.number, desk.settings.budget.phase_minutes * 60.0, queue):
-        return False  # the queue had lost it, the worker has not begun: it waits again
-    status = await desk.jobs.status(task, attempt.number)
-    return status == "ended" or (status == "started" and age > SILENCE_MS)
+async def _block(desk: Desk, book: Book, error: Refused) -> None:
+    refs = (desk.store("explanation", str(error).encode()),)
+    await book.write(Draft("task.blocked", kinds.TaskBlocked(error.code), desk.service, refs=refs))
 
 
 async def _ask(desk: Desk, book: Book, need: Ask) -> None:
     bound = binding(book.task, need.gate, desk.settings.server.instance)
+    try:
+        signed = await checkpoint(desk, book)
+    except Refused as error:
+        await _block(desk, book, error)
+        return
     requested = kinds.ApprovalRequested(
         what=need.gate.value,
         digest=bound.digest(),
         rev=need.rev,
         size=book.task.size,
+        root=signed.rpartition(" ")[2],
         source_sha256=bound.source_sha256,
         head=bound.head,
     )
     await book.write(Draft("approval.requested", requested, desk.service))
-
-
-async def _settle(desk: Desk, index: Index, book: Book) -> None:
-    """Free the issue once an ended task is at rest."""
-    task = book.task
-    if task.state.is_final and not needs(task, await rules(desk, index, task), desk.clock()):
-        await index.release(task.origin.task, task.origin.repo, task.origin.issue)
 
 
 async def converge_quietly(desk: Desk, index: Index, task_id: str) -> None:

@@ -92,6 +92,8 @@ def _retry(task: Task, record: Record) -> Task:
     back = task.blocked_from or State.SPEC
     if back is State.PUBLISHING and task.verdict and not task.verdict.passed:
         back = State.FIXING  # more QA rounds were asked for
+    if back is State.FIXING and task.blocked_code == LEAKED:
+        back = State.QA  # what was to be mended is committed; QA begins with the push that was refused
     return replace(
         task, state=back, blocked_from=None, blocked_code="", blocked_blob="", lost=0, rounds=0,
         feedback=_feedback(task, record),
@@ -103,6 +105,7 @@ def _fix(task: Task, record: Record) -> Task:
     return move(task, Signal.FIX_ASKED, feedback=_feedback(task, record), rounds=0, blocked_from=None)
 
 
+LEAKED: Final = "GW-SECRET-FOUND"
 WRITING: Final = ("revise", "fix", "retry")  # verbs whose words enter the work
 COMMANDS: Final[Mapping[str, Callable[[Task, Record], Task]]] = {
     "revise": _revise,

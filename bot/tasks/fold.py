@@ -100,8 +100,12 @@ def _blocked(task: Task, record: Record, data: kinds.TaskBlocked) -> Task:
 
 def _closed(task: Task, _: Record, data: kinds.TaskClosed) -> Task:
     state = State(data.state)
-    task = replace(task, close_reason=data.reason or task.close_reason)
+    task = replace(task, close_reason=data.reason or task.close_reason, is_closed=True)
     return task if task.state is state else move(task, CLOSING[state])
+
+
+def _sealed(task: Task, _: Record, __: kinds.Seal) -> Task:
+    return replace(task, is_sealed=True)
 
 
 APPLY: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
@@ -114,4 +118,5 @@ APPLY: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
     "pull": _pull,
     "task.blocked": _blocked,
     "task.closed": _closed,
+    "seal": _sealed,
 }

@@ -18,6 +18,7 @@ from bot.model.state import Gate
 from bot.model.task import Task
 from bot.policy.rules import barred, objection
 from bot.tasks.acting import carry_out
+from bot.tasks.afterwards import answer, drop
 from bot.tasks.approving import method
 from bot.tasks.ballot import Ballot, sha256
 from bot.tasks.binding import binding, revision
@@ -39,9 +40,12 @@ CONTRADICTS: Final = frozenset({Verb.REVISE, Verb.EDIT, Verb.REJECT, Verb.FIX, V
 
 
 async def hear(desk: Desk, book: Book, event: Event) -> None:
-    """Write down what an event means for this task; an event that means nothing writes nothing."""
+    """Write down what an event means for this task; an event that means nothing writes nothing, nor one too late."""
     if event.kind in (EventKind.COMMENTED, EventKind.REVIEWED):
         await _hear_person(desk, book, event)
+        return
+    if book.task.is_sealed:
+        drop(desk, book.task.origin.task, event)
         return
     if event.kind in LOOKING:
         if await _is_our_own_doing(desk, event):
@@ -72,7 +76,9 @@ async def _hear_person(desk: Desk, book: Book, event: Event) -> None:
     if comment.author.id == me.id and repo.forge is not ForgeKind.LOCAL:
         return
     unheard = _unheard(desk, book, event, comment)
-    if any(command is NATIVE for _, command in unheard) and not await _stands(forge, book.task, event):
+    if any(command is NATIVE for _, command in unheard) and (
+        book.task.is_sealed or not await _stands(forge, book.task, event)
+    ):
         unheard = [(event_id, command) for event_id, command in unheard if command is not NATIVE]
     if not unheard:
         return
@@ -91,6 +97,9 @@ async def _hear_person(desk: Desk, book: Book, event: Event) -> None:
             plain, task=book.task, event_id=event_id, is_native=is_native, is_unclear=is_unclear and not is_native
         )
         context = await _informed(now, command)
+        if book.task.is_sealed:
+            await answer(context, carry_out(context, command))
+            continue
         await book.write(*carry_out(context, command))
         await _brake(context, book, command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -38,6 +39,29 @@ class Purpose(StrEnum):
     STATUS = "status"
     MERGE = "merge"
     CI = "ci"
+
+
+SHOWS: Final = {  # writes that ask, and what for
+    Purpose.SPEC_GATE: Gate.SPEC,
+    Purpose.PLAN_GATE: Gate.PLAN,
+    Purpose.SCOPE_GATE: Gate.SCOPE,
+    Purpose.SPEC_AGAIN: Gate.SPEC,
+    Purpose.PLAN_AGAIN: Gate.PLAN,
+    Purpose.SCOPE_AGAIN: Gate.SCOPE,
+}
+FOLDS: Final = {Purpose.SPEC_FOLD: Gate.SPEC, Purpose.PLAN_FOLD: Gate.PLAN, Purpose.SCOPE_FOLD: Gate.SCOPE}
+MARKED: Final = {
+    Purpose.PROGRESS: "progress",
+    Purpose.SPEC_GATE: "gate.spec",
+    Purpose.PLAN_GATE: "gate.plan",
+    Purpose.SCOPE_GATE: "gate.scope",
+    Purpose.VOIDED: "voided",
+    Purpose.EMERGENCY: "emergency",
+    Purpose.REPLY: "reply",
+    Purpose.REVIEW_REPLY: "reply",
+    Purpose.BLOCKED: "blocked",
+    Purpose.CLOSED: "closed",
+}
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -94,7 +118,11 @@ class Close(msgspec.Struct, frozen=True):
     reason: str
 
 
-Need = Start | Watch | Ask | Decide | Merge | Write | Exhaust | Close
+class Seal(msgspec.Struct, frozen=True):
+    """The task has ended and all of it was said: its last record has to be written."""
+
+
+Need = Start | Watch | Ask | Decide | Merge | Write | Exhaust | Close | Seal
 
 
 class Rules(msgspec.Struct, frozen=True):

@@ -10,10 +10,11 @@ from bot.model.gates import Passed
 from bot.model.state import Gate, State, Step
 from bot.model.task import Task
 from bot.tasks.binding import binding, revision
-from bot.tasks.need import Ask, Close, Decide, Exhaust, Merge, Need, Rules, Start, Watch
+from bot.tasks.need import Ask, Close, Decide, Exhaust, Merge, Need, Rules, Seal, Start, Watch
 from bot.tasks.wanted import writes
 
 DAY_MS: Final = 86_400_000
+UNWRITTEN_MS: Final = DAY_MS  # after the last record: what a forge refuses for so long no longer holds up the seal
 STEP_OF: Final = {
     State.RECEIVED: Step.SPEC,
     State.SPEC: Step.SPEC,
@@ -34,7 +35,9 @@ WRITES_CODE: Final = (Step.CODING, Step.QA_FIXER, Step.PUBLISH)
 
 
 def needs(task: Task, rules: Rules, now_ms: int) -> tuple[Need, ...]:
-    """List what is missing, most urgent first; an empty answer means the task is at rest."""
+    """List what is missing, most urgent first; an empty answer means the task is at rest. Nothing follows the seal."""
+    if task.is_sealed:
+        return ()
     return (*_work(task, rules, now_ms), *writes(task))
 
 
@@ -44,8 +47,10 @@ def _work(task: Task, rules: Rules, now_ms: int) -> Iterator[Need]:
         if not delivers(task):
             return
     if task.state.is_final:
-        if task.archived < task.size and not _archive_given_up(task) and not _unwritten(task):
-            yield Start(Step.ARCHIVE)
+        if not task.is_closed:
+            yield Close(task.state, task.close_reason)
+        elif not task.running and (not _unwritten(task) or now_ms - task.changed_ms > UNWRITTEN_MS):
+            yield Seal()
         return
     if task.state is State.FIXING and task.rounds >= rules.qa_rounds:
         yield Exhaust()
@@ -122,12 +127,10 @@ def _end_of(task: Task, passed: Passed) -> Iterator[Need]:
         yield Merge()
 
 
-def _archive_given_up(task: Task, since_ms: int = 0) -> bool:
-    """Tell whether the last push of the evidence since then failed, or was the one after the end."""
+def _archive_given_up(task: Task, since_ms: int) -> bool:
+    """Tell whether the last push of the evidence since then failed."""
     last = task.attempts[-1] if task.attempts else None
-    if last is None or last.step is not Step.ARCHIVE or last.started_ms < since_ms:
-        return False
-    return last.is_last if task.state.is_final else last.outcome != "ok"
+    return last is not None and last.step is Step.ARCHIVE and last.started_ms >= since_ms and last.outcome != "ok"
 
 
 def _unwritten(task: Task) -> bool:

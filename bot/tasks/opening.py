@@ -21,6 +21,7 @@ from bot.tasks.desk import Desk, Snapshot
 from bot.tasks.identity import issue_digest
 from bot.tasks.index import Index
 from bot.tasks.names import remember
+from bot.tasks.papers import papers_for
 from bot.tasks.rulebook import UNREADABLE, Rulebook, rulebook
 from bot.tasks.selection import selected
 from bot.tasks.trigger import NotOpened, check_visibility, is_outsider, labeller
@@ -38,7 +39,7 @@ async def open_task(desk: Desk, index: Index, event: Event) -> str | None:
         desk.log.info("label.stale", repo=event.repo.path, issue=event.number)
         return None
     try:
-        drafts = await _first(desk, forge, event, issue)
+        opened, *others = await _first(desk, forge, event, issue)
     except GatewrightError as error:
         if not isinstance(error, NotOpened) and error.code != UNREADABLE:
             raise
@@ -48,8 +49,12 @@ async def open_task(desk: Desk, index: Index, event: Event) -> str | None:
     while not holder:
         task = new_task_id(0 if event.repo.forge is ForgeKind.LOCAL else event.number)
         start = Link(-1, genesis(desk.settings.server.instance, event.repo.key, task))
-        lines, tail = extend(start, drafts, task=task, now_ms=desk.clock())
-        holder = await index.begin(event.repo, event.number, task, tail, lines)
+        now_ms = desk.clock()
+        own = papers_for(desk, task, start.hash, now_ms)
+        lines, tail = extend(
+            start, (replace(opened, data=replace(opened.data, task_vkey=own.vkey)), *others), task=task, now_ms=now_ms
+        )
+        holder = await index.begin(event.repo, event.number, task, tail, lines, own)
     return holder
 
 
@@ -115,6 +120,7 @@ def _opened(desk: Desk, event: Event, issue: Issue, home: Home, base: str, book:
         bot_version=__version__,
         instance=settings.server.instance,
         vkey=desk.key.vkey(settings.server.instance),
+        data_class=settings.audit.data_class,
         installation=event.installation,
         owner=home.owner,
         visibility=home.visibility.value,

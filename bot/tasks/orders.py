@@ -41,6 +41,7 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
     home: Home,
     genesis: str,
     tail: Link,
+    checkpoint: str = "",
     settings: Settings,
     now_ms: int,
     today: Today = Today(),  # noqa: B008 - frozen
@@ -87,4 +88,5 @@ def make_order(  # noqa: PLR0913 - an order says everything an attempt may know
         turns=budget.turns,
         issued_ms=now_ms,
         wall_scope=may.wall_scope,
+        checkpoint=checkpoint,
     )

@@ -32,6 +32,7 @@ class Texts:
     desk: Desk
     words: Words
     policy_by: str = ""  # who last changed the repository's policy file
+    note: str = ""  # the newest signed checkpoint of the journal
 
     def blob(self, commitment: str) -> str:
         """Read a blob as text; none reads as empty."""
@@ -123,4 +124,4 @@ class Texts:
 
     def _subject(self, task: Task) -> Subject:
         issue = self.desk.snapshot(task.issue_blob)
-        return Subject(title=issue.title, author=issue.author, policy_by=self.policy_by)
+        return Subject(title=issue.title, author=issue.author, policy_by=self.policy_by, note=self.note)

@@ -15,6 +15,7 @@ from bot.model.errors import GatewrightError
 from bot.model.state import Gate, State
 from bot.model.task import Heard, Task
 from bot.reports.words import Words
+from bot.tasks.anchors import anchors
 from bot.tasks.approvers import approvers
 from bot.tasks.ballot import STATUS_NAME, sha256
 from bot.tasks.book import Book
@@ -22,9 +23,10 @@ from bot.tasks.desk import Desk
 from bot.tasks.holding import waits
 from bot.tasks.index import Index
 from bot.tasks.names import logins, named
-from bot.tasks.need import Purpose, Write
+from bot.tasks.need import FOLDS, MARKED, SHOWS, Purpose, Write
 from bot.tasks.plain import text
 from bot.tasks.shown import is_given_up, status_commit
+from bot.tasks.signing import newest
 from bot.tasks.texts import Texts
 from bot.tasks.wanted import source
 
@@ -44,6 +46,7 @@ class Writer:
         self.index = index
         self.book = book
         self._failed: set[str] = set()
+        self._said = ""  # what the present write put on the forge, where that shows a note
 
     @property
     def forge(self) -> Forge:
@@ -65,6 +68,7 @@ class Writer:
         """Do one write unless it was done, or failed a moment ago."""
         if write.key in self._failed or write.key in self.book.task.posted:
             return
+        self._said = ""
         was_begun = write.key in self.book.task.intents
         if not was_begun:
             await self._record("forge.intent", kinds.ForgeIntent(write.purpose.value, write.rev))
@@ -80,7 +84,8 @@ class Writer:
             if write.purpose is Purpose.MERGE and error.code == MERGE:
                 await self._give_up(error)
             return
-        await self._record("forge.done", kinds.ForgeDone(write.purpose.value, write.rev, object_id, shown))
+        done = Draft("forge.done", kinds.ForgeDone(write.purpose.value, write.rev, object_id, shown), self.desk.service)
+        await self.book.write(done, *await anchors(self.desk, self.book, write.purpose, object_id, self._said))
 
     async def progress(self) -> None:
         """Bring the one progress comment up to date."""
@@ -132,6 +137,7 @@ class Writer:
         now = await self.forge.get_comment(task.origin.repo, task.origin.issue, int(object_id))
         if now is None:
             raise GatewrightError("GW-GATE-GONE", "the comment that asks is gone again", why="somebody deleted it")
+        self._said = now.body
         return sha256(now.body)
 
     async def _give_up(self, error: GatewrightError) -> None:
@@ -159,8 +165,13 @@ class Writer:
     async def _asking(self, task: Task, gate: Gate) -> str:
         _, by = task.policy_file
         names = await logins(self.desk.redis, task.origin.repo, (by,) if by else ())
-        texts = Texts(self.desk, self.words, names.get(by, ""))
+        texts = Texts(self.desk, self.words, names.get(by, ""), await newest(self.desk, self.book))
         return texts.gate(task, gate, await approvers(self.desk, task, gate))
+
+    async def _description(self, task: Task) -> str:
+        texts = Texts(self.desk, self.words, note=await newest(self.desk, self.book))
+        self._said = texts.change_body(task, await approvers(self.desk, task, Gate.CHANGE))
+        return self._said
 
     async def gate_again(self, task: Task, write: Write) -> str:
         """Show the digest that counts now in the comment that asked before."""
@@ -211,7 +222,7 @@ class Writer:
             branch=task.branch,
             base=task.origin.base_branch,
             title=self.texts.change_title(task),
-            body=self.texts.change_body(task, await approvers(self.desk, task, Gate.CHANGE)),
+            body=await self._description(task),
             draft=task.state is State.BLOCKED,
         )
         return await self._adopt(task, change.number)
@@ -224,8 +235,7 @@ class Writer:
         change = await self.forge.get_change(task.origin.repo, number)
         is_draft = change.is_draft if change else task.pull.draft
         shown = replace(task, pull=replace(task.pull, draft=is_draft))
-        body = self.texts.change_body(shown, await approvers(self.desk, shown, Gate.CHANGE))
-        await self.forge.edit_change(task.origin.repo, number, body=body)
+        await self.forge.edit_change(task.origin.repo, number, body=await self._description(shown))
         return await self._adopt(task, number)
 
     async def close_pull(self, task: Task, write: Write) -> str:
@@ -308,27 +318,6 @@ def _still(body: str) -> str:
     return "\n".join(line.partition(",")[0] if line.startswith("**Total:**") else line for line in lines)
 
 
-SHOWS: Final = {
-    Purpose.SPEC_GATE: Gate.SPEC,
-    Purpose.PLAN_GATE: Gate.PLAN,
-    Purpose.SCOPE_GATE: Gate.SCOPE,
-    Purpose.SPEC_AGAIN: Gate.SPEC,
-    Purpose.PLAN_AGAIN: Gate.PLAN,
-    Purpose.SCOPE_AGAIN: Gate.SCOPE,
-}
-FOLDS: Final = {Purpose.SPEC_FOLD: Gate.SPEC, Purpose.PLAN_FOLD: Gate.PLAN, Purpose.SCOPE_FOLD: Gate.SCOPE}
-MARKED: Final = {
-    Purpose.PROGRESS: "progress",
-    Purpose.SPEC_GATE: "gate.spec",
-    Purpose.PLAN_GATE: "gate.plan",
-    Purpose.SCOPE_GATE: "gate.scope",
-    Purpose.VOIDED: "voided",
-    Purpose.EMERGENCY: "emergency",
-    Purpose.REPLY: "reply",
-    Purpose.REVIEW_REPLY: "reply",
-    Purpose.BLOCKED: "blocked",
-    Purpose.CLOSED: "closed",
-}
 WRITING: Final[dict[Purpose, Writing]] = {
     Purpose.PROGRESS: Writer.first_progress,
     Purpose.SPEC_GATE: Writer.gate,

@@ -47,6 +47,17 @@ class Place(msgspec.Struct, frozen=True):
     self_test: str = ""  # PROJECT#ISSUE on GitLab that may get a note for a moment
 
 
+class _Error(msgspec.Struct, frozen=True):
+    code: str
+    what: str
+    why: str = ""
+    fix: str = ""
+
+
+class _Document(msgspec.Struct, frozen=True):
+    error: _Error
+
+
 def fine(subject: str, words: str) -> Finding:
     """Note what is as it should be."""
     return Finding(Verdict.OK, subject, words)
@@ -70,7 +81,16 @@ def ask(place: Place, words: Sequence[str]) -> tuple[str, GatewrightError | None
         return "", GatewrightError("GW-DOCTOR-SLOW", f"no answer within {PATIENCE_S:.0f} s", fix="is the machine busy?")
     if ended.returncode == 0:
         return ended.stdout.strip(), None
-    return ended.stdout.strip(), understood(ended.stderr, ended.returncode)
+    return ended.stdout.strip(), documented(ended.stdout) or understood(ended.stderr, ended.returncode)
+
+
+def documented(stdout: str) -> GatewrightError | None:
+    """Read back an error as `--json` prints it; None where there is none."""
+    try:
+        said = msgspec.json.decode(stdout, type=_Document).error
+    except msgspec.DecodeError:
+        return None
+    return GatewrightError(said.code, said.what, why=said.why, fix=said.fix)
 
 
 def understood(stderr: str, code: int) -> GatewrightError:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from bot.audit.keys import InstanceKey, KeyFileError
 from bot.keyring import FOLDER
 from bot.model.section import Section
@@ -25,6 +27,12 @@ ROOM: Final = {Verdict.FAIL: 0.5, Verdict.WARN: 5.0}  # GiB
 LOOSE: Final = ": does not hold ("
 HAND_DOWN: Final = "run workers as a systemd service with Delegate=yes (cgroup version 2); docs/operations.md, Limits"
 PROGRAMS: Final = {"bwrap": "bubblewrap", "socat": "socat", "setpriv": "util-linux", "prlimit": "util-linux"}
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """What is read of the answer of `sandbox run --json`."""
+
+    start_ms: int
 
 
 def git(_: Place) -> Iterator[Finding]:
@@ -58,11 +66,12 @@ def sandbox(place: Place) -> Iterator[Finding]:
         return
     with tempfile.TemporaryDirectory(prefix="gatewright-doctor-") as scratch:
         Path(scratch).chmod(0o755)  # the jail's user must be able to get there
-        _, error = ask(place, ["sandbox", "run", "--dir", scratch, "--", "true"])
+        said, error = ask(place, ["sandbox", "run", "--json", "--dir", scratch, "--", "true"])
     if error:
         yield failed("sandbox", error)
         return
-    yield fine("sandbox", "bwrap starts, and a program runs in it")
+    tried = msgspec.json.decode(said, type=Tried)
+    yield fine("sandbox", f"bwrap starts, and a program runs in it; start-up {tried.start_ms} ms, the relay included")
     yield limits(place)
 
 

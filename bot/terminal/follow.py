@@ -17,6 +17,7 @@ from bot.model.state import Gate, State, Step
 from bot.model.task import Attempt, Heard, Task
 from bot.reports.problems import problem
 from bot.reports.views import Problem
+from bot.tasks.deposit import Deposit
 from bot.terminal import asking
 from bot.terminal.deeds import Deeds
 from bot.terminal.gates import Decider
@@ -83,7 +84,8 @@ class Follower:
             await self._show_progress(task)
             if task.state is State.BLOCKED and not task.running:
                 raise self._blocked(task)
-            if task.state.is_final and self._session.is_at_rest(task):
+            if task.state.is_final and (last := await self._session.rest(task)) is not None:
+                self._delivered(task, last)
                 return Exit.DONE if task.state is State.DONE else Exit.FAILED
             gate = task.state.gate
             if gate and asking.is_asked(task, gate):
@@ -94,6 +96,15 @@ class Follower:
                 self._screen.line("note", "Waits", f"nothing new is started: {why}")
                 return Exit.WAITS
             await asyncio.sleep(POLL_S)
+
+    def _delivered(self, task: Task, last: Deposit) -> None:
+        """Say where the sealed journal lies, or that it is still to be brought there."""
+        self._screen.status.clear()
+        if last.done_ms:
+            self._screen.line("ok", "Evidence", f"{task.size} records, sealed, on the audit ref")
+            return
+        words = f"sealed, and not on the audit ref yet ({last.code}): it is tried again whenever Gatewright runs"
+        self._screen.line("fail", "Evidence", words)
 
     def _tells_unmet(self, task: Task, gate: Gate) -> bool:
         """Say once which rules an answer did not meet; False where nobody is there to answer otherwise."""

@@ -25,6 +25,7 @@ from bot.reports.views import Caps
 from bot.settings_file import load
 from bot.tasks.brakes import Brake
 from bot.tasks.budget import caps, worked_ms
+from bot.tasks.deposit import Ended
 from bot.tasks.teams import budget_for
 from bot.terminal.brakes import brake_line
 from bot.terminal.run import ways
@@ -58,6 +59,23 @@ def show_all(config: Path | None, *, as_json: bool) -> int:
     return 0
 
 
+def _left(task_id: str, config: Path | None) -> GatewrightError:
+    """Say where the evidence of a task lies whose journal has left Redis; or that nobody knows of such a task."""
+
+    async def told(store: Store) -> Ended | None:
+        return await store.ended(task_id)
+
+    gone = next((each.answer for each in ask(config, told) if each.answer), None)
+    if gone is None:
+        return GatewrightError("GW-TASK-UNKNOWN", f"there is no task {task_id}", fix="see `gatewright tasks list`")
+    return GatewrightError(
+        "GW-TASK-LEFT",
+        f"{task_id} of {gone.path} has ended ({gone.state}), and its journal is in git alone",
+        why=f"it was read back from {gone.ref} at {gone.commit[:12]}, and left Redis seven days later",
+        fix=f"git fetch origin '{gone.ref}:{gone.ref}', then `gatewright audit show --rev {gone.ref}`",
+    )
+
+
 def show_one(task_id: str, config: Path | None, *, as_json: bool) -> int:
     """Show one task, and what it waits for; raises GatewrightError where there is none of that id."""
 
@@ -67,7 +85,7 @@ def show_one(task_id: str, config: Path | None, *, as_json: bool) -> int:
 
     found = [(each.answer[0], each.answer[1], each.blobs) for each in ask(config, one) if each.answer[0]]
     if not found:
-        raise GatewrightError("GW-TASK-UNKNOWN", f"there is no task {task_id}", fix="see `gatewright tasks list`")
+        raise _left(task_id, config)
     task, brakes, blobs = found[0]
     assert task is not None  # noqa: S101
     if as_json:

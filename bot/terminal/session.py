@@ -31,8 +31,8 @@ from bot.settings import Settings
 from bot.settings_file import load, make_dir
 from bot.supervisor import ADDRESS, command
 from bot.tasks.brakes import TASK, Brakes
-from bot.tasks.need import Rules
-from bot.tasks.needs import needs
+from bot.tasks.deposit import Deposit
+from bot.tasks.deposit import read as deposited
 from bot.wiring import make_control
 
 OPEN_S: Final = 30.0
@@ -184,15 +184,16 @@ class Session:
             [decode(line) for line in await self.control.desk.shelf.journals.lines(task, start)] if start < size else []
         )
 
-    def is_at_rest(self, task: Task) -> bool:
-        """Tell whether nothing is missing any more: evidence archived, answers written."""
-        rules = Rules(self.settings.budget.qa_rounds, self.settings.server.instance)
-        return not needs(task, rules, self.control.desk.clock())
+    async def rest(self, task: Task) -> Deposit | None:
+        """Tell what became of an ended task's last delivery, tried at least once; None while control is still at it."""
+        now = await deposited(self.control.desk.redis, task.origin.task)
+        return now if task.is_sealed and now.tries and not now.since_ms else None
 
     async def settle(self, task_id: str) -> None:
         """Wait until the worker has tidied up after the last attempt; what it reported counts already."""
         task, deadline = await self.state(task_id), time.monotonic() + SETTLE_S
-        jobs, number = self.control.desk.jobs, len(task.attempts)
+        jobs, last = self.control.desk.jobs, await deposited(self.control.desk.redis, task_id)
+        number = last.number or len(task.attempts)
         while await jobs.status(task_id, number) == "started" and time.monotonic() < deadline:  # noqa: ASYNC110 - RQ's
             await asyncio.sleep(POLL_S)
 

@@ -22,6 +22,7 @@ from bot.settings_file import data_dir, load
 from bot.supervisor import ADDRESS
 from bot.tasks.book import Shelf
 from bot.tasks.brakes import Brakes
+from bot.tasks.deposit import Ended, ended
 from bot.tasks.index import Index
 from bot.tasks.journal import Journals
 from bot.terminal.places import LOCAL
@@ -34,20 +35,25 @@ T = TypeVar("T")
 class Store:
     """What is known in one Redis; `is_local` is that of `run`, for the tasks of this machine's people."""
 
-    def __init__(self, redis: Redis, *, is_local: bool) -> None:
+    def __init__(self, redis: Redis, *, is_local: bool, data: Path | None = None) -> None:
         self.is_local = is_local
+        self.data = data  # where its blobs and keys lie
         self.brakes = Brakes(redis)
-        self._redis = redis
-        self._shelf = Shelf(Journals(redis))
+        self.redis = redis
+        self.shelf = Shelf(Journals(redis))
         self._index = Index(redis)
 
     async def task(self, task_id: str) -> Task | None:
         """Read one task, None where it is not known here."""
-        return await self._shelf.read(task_id) if await self._shelf.journals.head(task_id) else None
+        return await self.shelf.read(task_id) if await self.shelf.journals.head(task_id) else None
+
+    async def ended(self, task_id: str) -> Ended | None:
+        """Read what is still known of a task that ended; None where nothing is, or all of it."""
+        return await ended(self.redis, task_id)
 
     async def lines(self, task_id: str) -> list[bytes]:
         """Read the records of a task as they are stored, none where it is not known here."""
-        return await self._shelf.journals.lines(task_id)
+        return await self.shelf.journals.lines(task_id)
 
     async def tasks(self) -> list[Task]:
         """Read all tasks."""
@@ -58,7 +64,7 @@ class Store:
         """Have control look at every open task; return how many there are."""
         waiting = await self._index.open_tasks()
         if waiting:
-            await self._redis.lpush(WAKE, *waiting)
+            await self.redis.lpush(WAKE, *waiting)
         return len(waiting)
 
 
@@ -75,7 +81,7 @@ def ask(config: Path | None, question: Callable[[Store], Awaitable[T]]) -> list[
     settings = load(config)
     with ExitStack() as opened:
         return [
-            Held(asyncio.run(_asked(url, question, is_local=is_local)), Blobs(data / "blobs"))
+            Held(asyncio.run(_asked(url, question, is_local=is_local, data=data)), Blobs(data / "blobs"))
             for url, data, is_local in _places(settings, opened)
         ]
 
@@ -106,10 +112,10 @@ def _started(place: Path, opened: ExitStack) -> str:
     return redis.start()
 
 
-async def _asked(url: str, question: Callable[[Store], Awaitable[T]], *, is_local: bool) -> T:
+async def _asked(url: str, question: Callable[[Store], Awaitable[T]], *, is_local: bool, data: Path) -> T:
     redis = Redis.from_url(url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
     try:
-        return await question(Store(redis, is_local=is_local))
+        return await question(Store(redis, is_local=is_local, data=data))
     except (RedisError, OSError) as error:
         raise Unavailable("GW-REDIS-AWAY", "Redis does not answer", why=str(error), fix="see [redis] url") from None
     finally:

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
+from bot import settings
 from bot.model.errors import UsageError
 
 Address = IPv4Address | IPv6Address
@@ -53,9 +54,9 @@ class Rules(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
 
     @classmethod
-    def parse(cls, entries: Iterable[str]) -> Self:
-        """Read the list as settings have it; raise GW-EGRESS-RULE where an entry is no host."""
-        return cls(tuple(_rule(entry) for entry in entries))
+    def parse(cls, entries: Iterable[str], name: str = "") -> Self:
+        """Read the list as settings have it under `name`; raise GW-EGRESS-RULE where an entry is no host."""
+        return cls(tuple(_rule(entry, name) for entry in entries))
 
     def lets(self, target: Target) -> bool:
         """Tell whether policy has this place; an address has to stand there as an address."""
@@ -64,6 +65,12 @@ class Rules(msgspec.Struct, frozen=True):
     def lets_address(self, address: Address, port: int) -> bool:
         """Tell whether policy has this very address, which is what opens an address that is not public."""
         return any(rule.lets(str(address), port) for rule in self.rules)
+
+
+def check(table: settings.Sandbox) -> None:
+    """Raise GW-EGRESS-RULE for the first entry that no jail could be given, before any task needs it."""
+    Rules.parse(table.network_allow, "sandbox.network_allow")
+    Rules.parse(table.setup_allow, "sandbox.setup_allow")
 
 
 def target(text: str, default: int | None = None) -> Target | None:
@@ -90,7 +97,7 @@ def as_address(host: str) -> Address | None:
         return None
 
 
-def _rule(entry: str) -> Rule:
+def _rule(entry: str, name: str) -> Rule:
     text = entry.strip()
     is_suffix = text.startswith("*.")
     bare = as_address(text)
@@ -98,9 +105,17 @@ def _rule(entry: str) -> Rule:
     if found is None or (is_suffix and found.address):
         raise UsageError(
             "GW-EGRESS-RULE",
-            f"{entry!r} is no host that a jail may be let reach",
+            f"{f'{name}: ' if name else ''}{entry!r} is no host that a jail may be let reach",
             why="an entry is a host, `*.suffix` or an address, each with `:port` or without",
-            fix="mend sandbox.network_allow or sandbox.setup_allow",
+            fix=f"write {_meant(entry)} in {name or 'sandbox.network_allow or sandbox.setup_allow'}",
         )
     has_port = bare is None and re.search(r":[0-9]+$", text) is not None
     return Rule(f".{found.host}" if is_suffix else found.host, (found.port,) if has_port else PORTS)
+
+
+def _meant(entry: str) -> str:
+    """Guess the host in a whole address, which is what most wrong entries are."""
+    found = re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/?#]+).*", entry.strip())
+    if found is not None and target(found[1], default=443):
+        return f'"{found[1]}"'
+    return 'it as "packages.example", "*.packages.example", "packages.example:8443" or "192.0.2.7:443"'

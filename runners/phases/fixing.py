@@ -23,11 +23,13 @@ async def run(bench: Bench) -> Made | None:
         unmet=[verdict for verdict in report.criteria if verdict.met is not Met.MET] if report else [],
         notes=report.notes if report else (),
         feedback=said(bench, order.feedback),
+        secrets=await bench.secrets(),
     )
     change = await _attempt(bench, asked)
     if not change.files or change.findings:
         change = await _attempt(bench, prompt("coding_again.md", asked=asked, change=change))
-    await _commit(bench, change, report)
+    if change.files or not await bench.unburden():  # what was wrong may have been in the history alone
+        await _commit(bench, change, report)
     await bench.deliver()
     return Made(bench.head, await bench.source())
 

@@ -55,6 +55,14 @@ class Change(msgspec.Struct, frozen=True):
     findings: tuple[str, ...] = ()
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """Something that the base commit only names: agents see its content, unless `why` says why not."""
+
+    kind: str  # submodules, lfs
+    path: str  # empty: whatever there is of the kind
+    why: str = ""
+
+
 class Bench(Protocol):
     """The tools of one attempt (runners/workbench.py)."""
 
@@ -96,6 +104,12 @@ class Bench(Protocol):
     async def deliver(self) -> bool:
         """Push the branch up to `head`; keep it back and answer False where people have to decide on its scope."""
 
+    async def secrets(self) -> tuple[str, ...]:
+        """Say which secrets stand in files that are not on the forge yet, by place and kind."""
+
+    async def unburden(self) -> bool:
+        """Make the commits that are on no forge anew as one, where a secret is in their history alone; tell whether."""
+
     async def push(self) -> None:
         """Push the branch up to `head`, fast-forward only; raise GW-SCOPE-UNDECIDED where people have to decide."""
 
@@ -107,6 +121,10 @@ class Bench(Protocol):
 
     async def source(self) -> str:
         """Compute the source digest of `head`."""
+
+    @property
+    def beside(self) -> tuple[Beside, ...]:
+        """List the submodules and the files of Git LFS of the base commit."""
 
     async def base_paths(self) -> tuple[str, ...]:
         """List every path of the base commit."""

@@ -34,8 +34,8 @@ async def run(bench: Bench) -> Made | None:
         return made
     checks = await _detected(bench)
     runs = await _checked(bench, checks)
-    answer = await _judged(bench, spec, spec_text, runs)
-    report = _report(order.round, made, spec, checks, runs, answer)
+    answer, is_confined = await _judged(bench, spec, spec_text, runs)
+    report = _report(order.round, made, spec, checks, runs, answer, is_confined=is_confined)
     content = msgspec.json.encode(report)
     data = {
         "round": order.round,
@@ -90,11 +90,13 @@ async def _checked(bench: Bench, checks: Checks) -> tuple[CheckRun, ...]:
         return await run_checks(checks, jail, remaining=bench.remaining, report=report)
 
 
-async def _judged(bench: Bench, spec: Spec, spec_text: str, runs: tuple[CheckRun, ...]) -> dict[str, Any]:
+async def _judged(bench: Bench, spec: Spec, spec_text: str, runs: tuple[CheckRun, ...]) -> tuple[dict[str, Any], bool]:
+    """Have the criteria judged; the second is whether what ran for it, and the checks before, was confined."""
     asked = prompt("qa.md", spec=spec_text, runs=runs, diff=await bench.diff())
     # A tree of its own: code under test could have changed the one that the checks ran in.
     async with bench.checkout(has_door=True) as jail:
         result = await bench.ask(asked, access=Access.READ, schema=schema(spec), jail=jail)
+        is_confined = jail.confined
     if result.answer is None:
         raise GatewrightError(
             "GW-QA-ANSWER",
@@ -102,15 +104,16 @@ async def _judged(bench: Bench, spec: Spec, spec_text: str, runs: tuple[CheckRun
             why="its answer does not follow the form that was asked for",
             fix="`retry`, or name another model for qa",
         )
-    return result.answer
+    return result.answer, is_confined
 
 
 def _report(
-    number: int, made: Made, spec: Spec, checks: Checks, runs: tuple[CheckRun, ...], answer: dict[str, Any]
-) -> QaReport:
+    number: int, made: Made, spec: Spec, checks: Checks, runs: tuple[CheckRun, ...], answer: dict[str, Any], *,
+    is_confined: bool,
+) -> QaReport:  # fmt: skip
     found = {entry["id"]: entry for entry in answer["criteria"]}
     criteria = tuple(_verdict(criterion.id, found.get(criterion.id)) for criterion in spec.criteria)
-    notes = []
+    notes = [] if is_confined else [prompt("qa_no_sandbox.md").strip()]
     if not checks.checks and not checks.is_waived:
         notes.append(
             "No checks were found in the base commit, so nothing was proved by running it. Add `[checks]` to "

@@ -112,6 +112,10 @@ class Jail(Protocol):
         """Proxy that whatever wants out has to ask: the filtering one, or the gateway, which refuses all."""
 
     @property
+    def confined(self) -> bool:
+        """Whether anything holds what runs here; where nothing does, evidence says so."""
+
+    @property
     def passed(self) -> str:
         """The bound that a run through a wrapper was ended by, in words; empty where none."""
 

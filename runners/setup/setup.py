@@ -23,13 +23,15 @@ from runners.workspace import prepared
 from runners.workspace.disk import Growth, measure
 from runners.workspace.files import erase, give, passage, take
 from runners.workspace.git import Git
+from runners.workspace.options import ours
+from runners.workspace.recorded import Commands, Recorded, reach
 from runners.workspace.sandbox import Sandbox
 from runners.workspace.worktree import Worktree
 
 PIECES: Final = 400  # mounts of a home: each costs a jail's start some microseconds
 MEBI: Final = 1 << 20
 CONFLICT: Final = "not replacing"  # cp's words: the commit has a file of its own there, which stays
-COPY: Final = ("cp", "-an", "--reflink=auto", f"{prepared.SOURCE}/.", ".")
+COPY: Final = ("-an", "--reflink=auto", f"{prepared.SOURCE}/.", ".")
 
 
 class Setup:
@@ -37,7 +39,7 @@ class Setup:
 
     def __init__(
         self, site: Site, order: Order, recorder: Recorder, worktree: Worktree, objects: Path,
-        remaining: Callable[[], float],
+        remaining: Callable[[], float], *, commands: Commands,
     ) -> None:  # fmt: skip
         self._site = site
         self._order = order
@@ -45,6 +47,7 @@ class Setup:
         self._worktree = worktree
         self._objects = objects
         self._remaining = remaining
+        self._commands = commands
         self._git = Git(worktree.directory / "git")
         self._checks: Checks | None = None
 
@@ -60,8 +63,12 @@ class Setup:
         return folder
 
     async def furnish(self, jail: Jail) -> None:
-        """Copy the kept files into a jail's tree, as its user and from within: its links lead nowhere else."""
-        ended = await jail.run(COPY, timeout=max(self._remaining(), 1.0))
+        """Copy the kept files into a jail's tree, as its user and from within: its links lead nowhere else.
+
+        By our own program in a root file system, which may have none that knows these options, or none at all.
+        """
+        program = ours("cp") if self._site.settings.sandbox.rootfs else ["cp"]
+        ended = await jail.run([*program, *COPY], timeout=max(self._remaining(), 1.0))
         if ended.exit_code and not all(CONFLICT in line for line in ended.output.splitlines()):
             raise GatewrightError(
                 "GW-SETUP-COPY", "what the repository's setup has made cannot be copied into the worktree",
@@ -93,7 +100,8 @@ class Setup:
                 egress=egress.socket if egress else None, home=home,
             )  # fmt: skip
             try:
-                await self._bounded(self._run(jail, egress), home)
+                net = reach(jail, has_door=False, has_way_out=egress is not None)
+                await self._bounded(self._run(Recorded(jail, self._commands, net), egress), home)
             finally:
                 await jail.close()
         await take(tree)  # before it is read: nothing is left that its user could still change

@@ -6,6 +6,7 @@ between would have it read whatever the worker may. Here every folder is opened 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,46 @@ def take(tree: Path, names: Iterable[str], target: Path, most: int) -> list[str]
         return [name for name in names if not _take(root, name, target / name, most)]
     finally:
         os.close(root)
+
+
+def digest(tree: Path, name: str, most: int) -> tuple[str, int, str] | None:
+    """Read mode as git has it, size and sha256 of a regular file that no link leads to; None where there is none.
+
+    The digest of a file of more than `most` bytes is empty.
+    """
+    root = os.open(tree, FOLDER)
+    try:
+        *above, last = name.split("/")
+        with _folder(root, above) as folder:
+            handle = None if folder is None else _open(folder, last)
+        if handle is None:
+            return None
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(handle)
+            mode = "100755" if found.st_mode & stat.S_IXUSR else "100644"
+            said = hashlib.file_digest(file, "sha256").hexdigest() if found.st_size <= most else ""
+            return mode, found.st_size, said
+    finally:
+        os.close(root)
+
+
+def put(tree: Path, name: str, source: Path) -> str:
+    """Replace a regular file of a fresh tree by a copy of ours, in its mode; return the sha256 of the copy."""
+    root, hashed = os.open(tree, FOLDER), hashlib.sha256()
+    try:
+        *above, last = name.split("/")
+        with _folder(root, above) as folder, source.open("rb") as content:
+            if folder is None:
+                raise FileNotFoundError(name)
+            mode = stat.S_IMODE(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode)
+            os.unlink(last, dir_fd=folder)
+            with os.fdopen(os.open(last, NEW, mode, dir_fd=folder), "wb") as out:
+                while chunk := content.read(CHUNK):
+                    hashed.update(chunk)
+                    out.write(chunk)
+    finally:
+        os.close(root)
+    return hashed.hexdigest()
 
 
 def _take(root: int, name: str, goal: Path, most: int) -> bool:

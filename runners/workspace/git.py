@@ -20,6 +20,7 @@ import msgspec
 from bot.model.errors import GatewrightError
 
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+PATIENCE: Final = 5.0  # seconds in which the pipes of a git that has ended are empty
 ERRORS_KEPT: Final = 64 << 10
 FULL: Final = ("No space left on device", "Disk quota exceeded")
 SPEECH: Final = 2_000  # characters of git's words that an error repeats
@@ -262,3 +263,9 @@ async def _reap(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         _kill(process)
         await process.wait()
+    # A pipe that is not read to its end stays open for as long as anybody knows the process.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            for stream in (process.stdout, process.stderr):
+                while stream is not None and await stream.read(1 << 16):
+                    pass

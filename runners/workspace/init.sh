@@ -16,15 +16,18 @@ kit=${BASH_SOURCE[0]%/*}/kit/ loaded=()
 if [ -d "$kit" ]; then loaded=("${kit}loader" --library-path "$kit"); else kit=; fi
 
 relay() { # PORT SOCKET
-  local tries listening
+  local tries listening idle table
   printf -v listening '0100007F:%04X 00000000:0000 0A' "$1"
   "${loaded[@]}" "${kit}setpriv" --pdeathsig KILL "${loaded[@]}" "${kit}socat" \
     "TCP-LISTEN:$1,bind=127.0.0.1,fork,reuseaddr,backlog=128" "UNIX-CONNECT:$2" </dev/null >/dev/null 2>&1 &
+  exec {idle}<> <(:) # nothing comes from it: a wait that starts no program
   for ((tries = 0; ; tries++)); do
-    [[ $(</proc/net/tcp) == *"$listening"* ]] && break
-    [ "$tries" -lt 600 ] || { echo "gatewright: the relay to the gateway did not start"; exit 97; }
-    read -rt 0.005 _ <> <(:)
+    read -rd '' table </proc/net/tcp
+    [[ $table == *"$listening"* ]] && break
+    [ "$tries" -lt 1500 ] || { echo "gatewright: the relay to the gateway did not start"; exit 97; }
+    read -rt 0.002 -u "$idle" _
   done
+  exec {idle}<&-
   disown
 }
 

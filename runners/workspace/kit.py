@@ -19,13 +19,13 @@ from bot.model.errors import GatewrightError
 from runners.workspace.reach import copy_file, require
 
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-PROGRAMS: Final = ("bash", "setpriv", "socat")  # what init.sh uses
+PROGRAMS: Final = ("bash", "setpriv", "socat", "cp")  # what init.sh uses, and what copies a kept set-up
 LOADER: Final = "loader"
 LIBRARY: Final = re.compile(r"^\s*(?:(\S+) => )?(/\S+) \(0x", re.MULTILINE)
 
 
 def prepared(cache: Path, uid: int | None, groups: tuple[int, ...] = ()) -> Path:
-    """Return a folder of init.sh's programs, made once per version; GW-SANDBOX-ROOTFS where they are static."""
+    """Return a folder of our programs, made once per version; GW-SANDBOX-ROOTFS where they are static."""
     parts = _parts()
     versions = (f"{name}\0{path}\0{path.stat().st_mtime_ns}\0{path.stat().st_size}" for name, path in parts.items())
     kept = cache / f"kit-{hashlib.sha256('|'.join(sorted(versions)).encode()).hexdigest()[:24]}"

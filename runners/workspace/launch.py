@@ -18,9 +18,14 @@ FILES: Final = 4_096
 STALE: Final = 98  # the worker died between asking for the jail and its start
 
 
+def found() -> dict[str, str | None]:
+    """Look where the needed programs lie; None for one that is not installed."""
+    return {name: shutil.which(name, path=PATH) for name in NEEDED}
+
+
 def missing() -> list[str]:
     """Name the programs that are not installed."""
-    return [name for name in NEEDED if shutil.which(name, path=PATH) is None]
+    return [name for name, path in found().items() if path is None]
 
 
 def packages(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from runners.workspace.remote import Remote
 
 BRANCHES: Final = "refs/gatewright/branch/"
 PINS: Final = "refs/gatewright/pin/"
+COMMITS: Final = "refs/gatewright/commit/"
 LOCK_SECONDS: Final = 600.0
 CHECK_SECONDS: Final = 600.0
 SUFFIX: Final = ".base.git"
@@ -52,8 +54,7 @@ class Mirror:
     @classmethod
     async def open(cls, root: Path, repo: Repo, clone_url: str) -> Self:
         """Open the mirror of a repository below `root`, by identity and not by name; make it where there is none."""
-        name = repo.key.replace(":", "-").replace("/", "_")
-        mirror = cls(passage(root) / f"{name}{SUFFIX}", clone_url)
+        mirror = cls(passage(root) / f"{folder_name(repo)}{SUFFIX}", clone_url)
         async with mirror._locked():
             if not (mirror.path / "HEAD").is_file():
                 await mirror._make()
@@ -65,12 +66,30 @@ class Mirror:
         async with self._locked() as held:
             await self._tidy()
             try:
-                await self._fetch(remote, branch, held)
+                await self._fetch(remote, _spec(branch), held)
             except GitError as error:
                 is_odd = error.code == "GW-GIT-FAILED" and ABSENT not in (error.why or "")
                 if not is_odd or not (why := await self._damage()):
                     raise
                 await self._renew(remote, branch, held, why)
+
+    async def fetch_commit(self, commit: str, access: GitAccess | None = None) -> None:
+        """Have one commit, without history, in a mirror that nobody borrows from; it is made where there is none."""
+        ref = f"{COMMITS}{commit}"
+        async with self._locked() as held:
+            if (self.path / "HEAD").is_file():
+                os.utime(self.path)  # `leftovers` goes by it
+                if (await self._git.call("rev-parse", "--verify", "--quiet", ref)).code == 0:
+                    return
+                await self._tidy()
+            else:
+                await self._make()
+            await self._fetch(Remote(self.url, access), f"+{commit}:{ref}", held, None, "--depth=1")
+
+    async def drop(self) -> None:
+        """Remove a mirror that nobody borrows from; `fetch_commit` makes it anew."""
+        async with self._locked():
+            await erase(self.path)
 
     async def mend(self, access: GitAccess | None, branch: str) -> bool:
         """Look at every object; make the mirror anew where some are missing or broken, and tell whether it was."""
@@ -104,11 +123,11 @@ class Mirror:
         # 0644: readable objects whatever the worker's umask is; what fetch wrote is never group-writable
         await self._git.run("init", "--quiet", "--bare", "--template=", "--shared=0644")
 
-    async def _fetch(self, remote: Remote, branch: str, held: int, git: Git | None = None) -> None:
+    async def _fetch(self, remote: Remote, spec: str, held: int, git: Git | None = None, *options: str) -> None:
         # The lock goes to git as well: a fetch that outlives its worker keeps others out until it has ended.
         await remote.run(
             git or self._git, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-            "--no-auto-maintenance", "--", self.url, f"+refs/heads/{branch}:{_ref(branch)}", pass_fds=(held,),
+            "--no-auto-maintenance", *options, "--", self.url, spec, pass_fds=(held,),
         )  # fmt: skip
 
     async def _tidy(self) -> None:
@@ -135,7 +154,7 @@ class Mirror:
         await fresh._make()
         for name in {*(unquote(ref.removeprefix(BRANCHES)) for ref in self._names(BRANCHES)), branch}:
             try:
-                await self._fetch(remote, name, held, fresh._git)
+                await self._fetch(remote, _spec(name), held, fresh._git)
             except GitError as error:
                 if name == branch:
                     raise
@@ -164,6 +183,15 @@ class Mirror:
         )
         async with lock.held(self.path.with_suffix(".lock"), LOCK_SECONDS, busy) as held:
             yield held
+
+
+def folder_name(repo: Repo) -> str:
+    """Name the folder of a repository by identity, which outlives its names."""
+    return repo.key.replace(":", "-").replace("/", "_")
+
+
+def _spec(branch: str) -> str:
+    return f"+refs/heads/{branch}:{_ref(branch)}"
 
 
 def _ref(branch: str) -> str:

@@ -147,9 +147,12 @@ def _is_shown(path: str, room: Room) -> bool:
 
 def start(room: Room) -> list[str]:
     """Name the shell that runs init.sh: our own where nothing can be presumed of the root file system."""
-    if room.kit is None:
-        return ["/bin/bash"]
-    return [f"{KIT}/loader", "--library-path", KIT, f"{KIT}/bash"]
+    return ["/bin/bash"] if room.kit is None else ours("bash")
+
+
+def ours(name: str) -> list[str]:
+    """Name a program of the kit as it is started where there is a root file system."""
+    return [f"{KIT}/loader", "--library-path", KIT, f"{KIT}/{name}"]
 
 
 def encode(listed: Sequence[str]) -> bytes:

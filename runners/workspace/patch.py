@@ -35,6 +35,7 @@ class Rule(StrEnum):
     SUBMODULES = "submodules"
     STEERING = "steering"
     LFS = "lfs"
+    ENCODING = "encoding"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -182,7 +183,7 @@ def _judge(change: Change, caps: Caps) -> list[Finding]:
     found = []
     if wrong := judge_name(change.path):
         found.append(Finding(wrong[0], change.path, wrong[1]))
-    if change.mode == GITLINK:
+    if GITLINK in (change.mode, change.old_mode):
         found.append(Finding(Rule.GITLINK, change.path, "is a submodule; submodules are not changed by agents"))
     if change.mode == LINK and leaves_tree(change.path, change.target):
         found.append(Finding(Rule.LINK, change.path, f"links to {change.target[:200]!r}, which may leave the tree"))

@@ -1,10 +1,13 @@
-"""Why a jail cannot start on this machine, and how to mend it."""
+"""Whether a jail can start on this machine; why it cannot, and how to mend it."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,20 +31,38 @@ CONTAINER: Final = (
     "in a container, let it make user namespaces and mount /proc: "
     "--security-opt seccomp=unconfined --security-opt systempaths=unconfined (the jail brings a filter of its own)"
 )
+# Machines, as `_machine` describes them, that started a jail: in this process, or in the one that forked it.
+_fit: Final[set[tuple[object, ...]]] = set()
 
 
 def why_not(table: settings.Sandbox) -> str | None:
     """Try a real jail and say what is missing or forbidden, with the command that mends it."""
     if absent := launch.missing():
         return f"not installed: {', '.join(absent)} ({launch.packages(absent)})"
-    directory = Path(tempfile.mkdtemp(prefix="gatewright-probe-"))
     try:
-        directory.chmod(0o711)
-        return _try(table, directory)
+        with _directory() as directory:
+            return _try(table, directory)
     except GatewrightError as error:
         return f"{error.what}: {error.why} ({error.fix})"
-    finally:
-        shutil.rmtree(directory)
+
+
+def unfit(table: settings.Sandbox) -> GatewrightError | None:
+    """Try a real jail, unless one has started here since the machine last changed; give the error a task ends with."""
+    machine = _machine(table)
+    if machine in _fit:
+        return None
+    try:
+        with _directory() as directory:
+            said = _try(table, directory)
+    except GatewrightError as error:
+        return error
+    if said is None:
+        _fit.add(machine)
+        return None
+    return GatewrightError(
+        "GW-SANDBOX-START", "the sandbox does not start, so no model was asked", why=said,
+        fix="run `gatewright doctor` on the worker's machine, then `retry`",
+    )  # fmt: skip
 
 
 def explain(said: str) -> str:
@@ -74,3 +95,20 @@ def _try(table: settings.Sandbox, directory: Path) -> str | None:
     finally:
         jail.end()
     return explain(ended.stderr + ended.stdout) if ended.returncode else None
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="gatewright-probe-"))
+    try:
+        directory.chmod(0o711)
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def _machine(table: settings.Sandbox) -> tuple[object, ...]:
+    """Describe what a start depends on, in microseconds: the settings, the programs, the kernel's switches."""
+    programs = [(path, Path(path).stat().st_mtime_ns) if path else None for path in launch.found().values()]
+    switches = [path.read_text() if (path := Path(switch)).is_file() else "" for switch, _, _ in SWITCHES]
+    return table, os.geteuid(), *programs, *switches

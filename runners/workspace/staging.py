@@ -9,23 +9,19 @@ from typing import Final
 
 import msgspec
 
-from bot.model.errors import GatewrightError
 from runners.workspace.copies import take
 from runners.workspace.files import erase
-from runners.workspace.git import Git
+from runners.workspace.git import Git, failure
 from runners.workspace.patch import LINK, NONE, Caps, Change, Patch, Rule, Stray, clashes, judge_name
+from runners.workspace.shown import Shown
+from runners.workspace.survey import Survey, look
 
 TEXT_BYTES: Final = 400_000  # of the unified diff
 TARGET_BYTES: Final = 4_096
-
-
-class Survey(msgspec.Struct):
-    """What a walk over the tree saw; directories are real ones, reached through no link."""
-
-    directories: set[str]
-    special: list[str]
-    deep: list[str]
-    fresh: set[str]  # changed in or after the second in which the index was written
+READ_IN: Final = ("update-index", "--add", "--replace", "-z", "--stdin")
+UNSAID: Final = ("unspecified", "unset")  # attributes that say nothing
+UNREADABLE: Final = "is not in the encoding that `working-tree-encoding` in .gitattributes says"
+MOST_ODD: Final = 8  # files in a wrong encoding that are looked for: one is enough to refuse the change
 
 
 class Candidates(msgspec.Struct):
@@ -36,54 +32,30 @@ class Candidates(msgspec.Struct):
     strays: list[Stray] = []
 
 
-async def stage(git: Git, caps: Caps) -> list[Stray]:
-    """Bring the index in line with the tree, all but what may not be read; return what was left out."""
+async def stage(git: Git, caps: Caps, shown: Shown = Shown()) -> list[Stray]:  # noqa: B008 - frozen
+    """Bring the index in line with the tree, all but what may not be read; return what was left out.
+
+    What the tree only shows stays in the index as the commit has it.
+    """
     assert git.work_tree is not None  # noqa: S101 - a worktree's git
     index = git.git_dir / "index"
     since = int(index.stat().st_mtime) if index.exists() else 0
     survey = await asyncio.to_thread(look, git.work_tree, caps.entries, since)
     await _distrust(git, survey.fresh)
+    await shown.link(git, survey.directories)
     await git.call("update-index", "-q", "--refresh")
     raw = await git.run("ls-files", "-z", "-o", "-m", "-d", "--exclude-standard")
     names = dict.fromkeys(os.fsdecode(name) for name in raw.split(b"\0") if name)
     strays = [Stray(Rule.SPECIAL, path, "is no file") for path in await _unignored(git, survey.special)]
     strays += [Stray(Rule.NAME, path, "lies too deep") for path in survey.deep]
-    known = {stray.path for stray in strays}
+    content, changed = await shown.sort(git.work_tree, names)
+    strays += changed
+    known = {stray.path for stray in strays} | {pointer.path for pointer in content}
     found = _sort(git.work_tree, [name for name in names if name not in known], survey, caps)
     # Removals first: a folder may stand where a file was.
     await git.run("update-index", "--force-remove", "-z", "--stdin", input=_joined(found.gone))
+    await shown.point(git, content)
     return strays + found.strays + await _add(git, found.present, caps)
-
-
-def look(tree: Path, most: int, since: int) -> Survey:
-    """Walk a tree without following links; raise GW-PATCH-ENTRIES where it holds too much to walk.
-
-    Files that changed at `since` (Unix seconds) or later, whatever their own times say, are named apart.
-    """
-    survey = Survey({""}, [], [], set())
-    todo, seen = [""], 0
-    while todo:
-        below = todo.pop()
-        for entry in _entries(tree, below, survey):
-            seen += 1
-            path = f"{below}/{entry.name}" if below else entry.name
-            if path == ".git":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                survey.directories.add(path)
-                todo.append(path)
-            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
-                survey.special.append(path)
-            elif _changed(entry) >= since:
-                survey.fresh.add(path)
-        if seen > most:
-            raise GatewrightError(
-                "GW-PATCH-ENTRIES",
-                f"the worktree holds more than {most} files",
-                why="the agent or a command it ran filled it",
-                fix="look at the transcript, then `revise` or `retry`",
-            )
-    return survey
 
 
 async def _distrust(git: Git, fresh: set[str]) -> None:
@@ -110,16 +82,50 @@ async def _add(git: Git, names: list[str], caps: Caps) -> list[Stray]:
     await erase(copies)  # of a worker that was killed
     lost = dict.fromkeys(await asyncio.to_thread(take, git.work_tree, names, copies, caps.file_bytes))
     kept = [name for name in names if name not in lost]
-    await Git(git.git_dir, copies).run("update-index", "--add", "--replace", "-z", "--stdin", input=_joined(kept))
+    odd = await _read_in(Git(git.git_dir, copies), kept)
     await erase(copies)
-    return [Stray(Rule.SPECIAL, name, "changed while it was read") for name in lost]
+    strays = [Stray(Rule.SPECIAL, name, "changed while it was read") for name in lost]
+    return strays + [Stray(Rule.ENCODING, name, UNREADABLE) for name in odd]
 
 
-async def compare(git: Git, base: str, tree: str, strays: list[Stray]) -> Patch:
-    """Describe what lies between two trees; `git` must be the bare one, so that attributes of the tree do not count."""
+async def _read_in(git: Git, names: list[str]) -> list[str]:
+    """Put files into the index; name some that are not in the encoding that their attributes say.
+
+    Git gives up at the first of them and keeps nothing, so each half is tried again, until there are enough to name.
+    """
+    outcome = await git.call(*READ_IN, input=_joined(names))
+    if not outcome.code:
+        return []
+    raw = await git.run("check-attr", "-z", "--stdin", "working-tree-encoding", input=_joined(names))
+    fields = [os.fsdecode(field) for field in raw.split(b"\0")[:-1]]
+    doubtful = [name for name, said in zip(fields[::3], fields[2::3], strict=True) if said not in UNSAID]
+    if not doubtful:
+        raise failure(READ_IN, outcome)
+    sure = set(names) - set(doubtful)
+    await git.run(*READ_IN, input=_joined([name for name in names if name in sure]))
+    odd: list[str] = []
+    todo = [doubtful]
+    while todo and len(odd) < MOST_ODD:
+        batch = todo.pop()
+        if (await git.call(*READ_IN, input=_joined(batch))).code == 0:
+            continue
+        half = len(batch) // 2
+        if half:
+            todo += [batch[half:], batch[:half]]
+        else:
+            odd += batch
+    return odd
+
+
+async def compare(git: Git, base: str, tree: str, strays: list[Stray], *, without: str = "") -> Patch:
+    """Describe what lies between two trees, save `without` one folder; `git` must be the bare one.
+
+    Attributes of the tree do not count there.
+    """
     # An index that is not there: git would read .gitattributes from it, and `-diff` would hide a change.
     env = {"GIT_INDEX_FILE": str(git.git_dir / "no-index")}
-    options = ("--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", base, tree)
+    options: tuple[str, ...] = ("--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
+    options += (base, tree, "--", ".", f":(exclude,top,literal){without}") if without else (base, tree)
     raw = await git.run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", *options, env=env)
     counts = _counts(await git.run("diff-tree", "-r", "-z", "--numstat", *options, env=env))
     text = await git.call("diff-tree", "-r", "-p", "--full-index", "--no-color", *options, env=env, limit=TEXT_BYTES)
@@ -133,31 +139,6 @@ async def compare(git: Git, base: str, tree: str, strays: list[Stray]) -> Patch:
         base=base, tree=tree, files=tuple(files), text=text.out.decode(errors="replace"),
         truncated=text.truncated, strays=tuple(strays), clashes=twins,
     )  # fmt: skip
-
-
-def _entries(tree: Path, below: str, survey: Survey) -> list[os.DirEntry[str]]:
-    path = tree / below
-    try:
-        return _listed(path)
-    except PermissionError:
-        path.chmod(0o700)  # ours (an ordinary worker shares the jail's user); a directory, seen without a link
-        return _listed(path)
-    except OSError:  # deeper than PATH_MAX
-        survey.deep.append(below)
-        return []
-
-
-def _changed(entry: os.DirEntry[str]) -> float:
-    """Tell when a file changed by the time that nobody can set; one that is gone needs no look."""
-    try:
-        return entry.stat(follow_symlinks=False).st_ctime
-    except FileNotFoundError:
-        return -1.0
-
-
-def _listed(path: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(path) as found:
-        return list(found)
 
 
 def _sort(tree: Path, names: list[str], survey: Survey, caps: Caps) -> Candidates:

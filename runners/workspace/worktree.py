@@ -12,12 +12,15 @@ import msgspec
 
 from bot.forges.protocol import GitAccess
 from runners.workspace import exchange, guest, lfs, staging, trees
+from runners.workspace.content import Content, Part
 from runners.workspace.files import erase, give, passage
 from runners.workspace.git import Git, GitError
 from runners.workspace.letter import identity, letter
 from runners.workspace.mirror import Mirror
 from runners.workspace.patch import Caps, Patch, PatchRefused, review
 from runners.workspace.remote import Remote
+from runners.workspace.shown import Shown
+from runners.workspace.signature import CommitKey
 
 BOT: Final = "Gatewright <gatewright@localhost>"
 COMMIT: Final = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
@@ -51,6 +54,9 @@ class Worktree:
         self._owner = owner
         self._caps = caps
         self._identity = identity
+        self.key: CommitKey | None = None  # signs what is committed for others to see
+        self._content: Content | None = None
+        self._shown = Shown()
         self._bare = Git(directory / "git")
         self._git = Git(directory / "git", self.path)
 
@@ -124,6 +130,16 @@ class Worktree:
         await self._bare.run("update-ref", BASE, base)
         self.base = base
 
+    async def bring(self, content: Content, access: GitAccess | None) -> None:
+        """Fetch what the base names and other places hold; trees that are written from now on show it."""
+        await content.bring(self._bare, self.base, access)
+        self._content = content
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """List what the base only names: submodules and files of Git LFS, shown or not."""
+        return self._content.parts if self._content else ()
+
     async def follow(self, branch: str, url: str, access: GitAccess | None) -> None:
         """Look where the task's branch stands on the forge and fetch it here, where no other task gets at it.
 
@@ -148,14 +164,16 @@ class Worktree:
         """Put a fresh tree of a commit in place of the present one: nothing an agent left stays, ignored or not."""
         fresh = self.directory / "tree.fresh"
         await erase(fresh)
-        await self._fill(fresh, commit, self.directory / "git" / "index")
+        self._shown = await self._fill(fresh, commit, self.directory / "git" / "index")
         await erase(self.path)
         fresh.rename(self.path)
         await self._at(commit)
 
     async def changes(self) -> Patch:
         """Stage everything by the trusted git and say how it differs from the head."""
-        strays = await staging.stage(self._git, self._caps)
+        strays = await staging.stage(self._git, self._caps, self._shown)
+        if self._content:
+            strays += await self._content.changed(self._bare, self.path, self._shown)
         tree = await self._git.line("write-tree")
         patch = await staging.compare(self._bare, await self._view(self.head), tree, strays)
         return await lfs.marked(self._git, patch)
@@ -174,10 +192,16 @@ class Worktree:
             return None
         parent = self.head
         tree = await trees.with_evidence(self._bare, patch.tree, await trees.evidence(self._bare, parent))
-        made = await self._record(
-            tree, (parent,), letter(message, trailers), author or self._identity, committer or self._identity
-        )
-        await self._guest(self.path, made, self.directory / "git" / "index")
+        made = await self._make(tree, (parent,), letter(message, trailers), author, committer)
+        await self._guest(self.path, made, self.directory / "git" / "index", self._shown)
+        await self._at(made)
+        return Commit(made, tree, parent)
+
+    async def fold(self, parent: str, message: str, trailers: Mapping[str, str] | None = None) -> Commit:
+        """Put one commit with the head's files in place of all between `parent` and the head; the tree stays."""
+        await self._bare.run("merge-base", "--is-ancestor", parent, self.head)
+        tree = await self._bare.line("rev-parse", f"{self.head}^{{tree}}")
+        made = await self._make(tree, (parent,), letter(message, trailers))
         await self._at(made)
         return Commit(made, tree, parent)
 
@@ -186,7 +210,7 @@ class Worktree:
     ) -> Commit:
         """Commit files of ours on top of `parent` without touching the tree; the head follows if it was the parent."""
         tree = await trees.with_files(self._bare, parent, files, str(self._scratch))
-        made = await self._record(tree, (parent,), letter(message, trailers), self._identity, self._identity)
+        made = await self._make(tree, (parent,), letter(message, trailers))
         if parent == self.head:
             await self._at(made)
         return Commit(made, tree, parent)
@@ -211,7 +235,7 @@ class Worktree:
                 tip, tree, (await self._bare.call("rev-parse", "-q", "--verify", f"{tip}^")).out.decode().strip()
             )
         parents = (tip,) if tip else ()
-        made = await self._record(tree, parents, letter(message, trailers), self._identity, self._identity)
+        made = await self._make(tree, parents, letter(message, trailers))
         return Commit(made, tree, tip)
 
     async def push(self, url: str, access: GitAccess | None, refspec: str, *options: str) -> None:
@@ -259,22 +283,24 @@ class Worktree:
         alternates.parent.mkdir(exist_ok=True)
         alternates.write_text(f"{self._mirror.objects}\n")
 
-    async def _fill(self, directory: Path, commit: str, index: Path) -> None:
+    async def _fill(self, directory: Path, commit: str, index: Path) -> Shown:
         """Write the files of a commit into a new directory, hand it over, and give it a `.git`."""
         os.mkdir(directory, 0o700)  # noqa: PTH102 - quick, and no reason for a thread
         git = Git(self._bare.git_dir, directory)
         env = {"GIT_INDEX_FILE": str(index)}
         await git.run("read-tree", "--reset", "-u", await self._view(commit), env=env)
-        await self._guest(directory, commit, index)
+        shown = await self._content.lay(self._bare, directory, index) if self._content else Shown()
+        await self._guest(directory, commit, index, shown)
         await give(directory, self._owner)
+        return shown
 
-    async def _guest(self, directory: Path, commit: str, index: Path) -> None:
+    async def _guest(self, directory: Path, commit: str, index: Path, contents: Shown) -> None:
         """Show the agent the history up to the base and one commit of everything since, evidence left out."""
         view, shown = await self._view(commit), commit
         if commit != self.base or view != await self._bare.line("rev-parse", f"{commit}^{{tree}}"):
             shown = await self._record(view, (self.base,), "The work so far\n", BOT, BOT)
         await guest.install(
-            self._bare, directory, commit=shown, known=self.base, index=index,
+            self._bare, directory, commit=shown, known=self.base, index=await contents.hushed(self._bare, index),
             objects=self._mirror.objects, owner=self._owner,
         )  # fmt: skip
 
@@ -284,6 +310,10 @@ class Worktree:
     async def _at(self, commit: str) -> None:
         await self._bare.run("update-ref", HEAD, commit)
         self.head = commit
+
+    async def _make(self, tree: str, parents: tuple[str, ...], text: str, author: str = "", committer: str = "") -> str:
+        made = await self._record(tree, parents, text, author or self._identity, committer or self._identity)
+        return await self.key.signed(self._bare, made) if self.key else made
 
     async def _record(self, tree: str, parents: tuple[str, ...], text: str, author: str, committer: str) -> str:
         """Write a commit object; no hook, no signing program and no clean-up has a say in it."""

@@ -186,14 +186,37 @@ async def test_an_attribute_that_hides_a_change_hides_it_from_nobody(worktree):
     assert "+EVIL" in (await worktree.changes()).text
 
 
-async def test_an_encoding_that_cannot_be_had_stops_only_this_step(worktree):
-    put(worktree.path / ".gitattributes", "f working-tree-encoding=UTF-32\n")
-    (worktree.path / "f").write_bytes(b"\xff")
+@pytest.mark.parametrize("encoding", ["UTF-32", "NO-SUCH", "UTF-16LE"])
+async def test_an_encoding_that_cannot_be_had_is_named_and_stops_only_this_step(encoding, worktree):
+    """Git gives up at the first such file and stages nothing, in words about itself."""
+    put(worktree.path / ".gitattributes", f"f* working-tree-encoding={encoding}\n")
+    for name in ("f", "f2", *(f"f-{n}" for n in range(20))):
+        (worktree.path / name).write_bytes(b"\xff")
+    put(worktree.path / "plain.txt", "x\n")
     assert sh(f"{GIT} add -A", worktree.path).returncode
-    with pytest.raises(GatewrightError, match="GW-GIT-FAILED"):
+    with pytest.raises(PatchRefused) as refused:
         await worktree.commit("step")
+    assert {finding.rule for finding in refused.value.findings} == {Rule.ENCODING}
+    assert len(refused.value.findings) == 8
+    assert "`working-tree-encoding` in .gitattributes" in str(refused.value)
     (worktree.path / ".gitattributes").unlink()
-    assert await worktree.commit("step") is not None
+    made = await worktree.commit("step")
+    assert made is not None
+    assert await worktree.read(made.commit, "plain.txt") == b"x\n"
+
+
+async def test_one_file_in_a_wrong_encoding_is_the_one_that_is_named(worktree):
+    put(worktree.path / ".gitattributes", "*.ps1 working-tree-encoding=UTF-16LE\n")
+    for name in ("a", "b", "c", "d"):
+        (worktree.path / f"{name}.ps1").write_bytes("x\n".encode("utf-16-le"))
+    (worktree.path / "c.ps1").write_bytes(b"odd")
+    with pytest.raises(PatchRefused) as refused:
+        await worktree.commit("step")
+    assert [finding.path for finding in refused.value.findings] == ["c.ps1"]
+    (worktree.path / "c.ps1").unlink()
+    made = await worktree.commit("step")
+    assert made is not None
+    assert await worktree.read(made.commit, "a.ps1") == b"x\n"
 
 
 async def test_a_link_for_attributes_or_ignores_is_not_read(worktree, place):

@@ -18,16 +18,23 @@ import msgspec
 import pytest
 
 from bot import settings
+from bot.model.allowance import Allowance
 from bot.model.state import Step
+from bot.settings import ProviderTable
 from runners.process import processes_of
 from runners.providers.tree import stat
 from runners.workspace import probe
 from runners.workspace.disk import descendants
 from runners.workspace.process import marked
+from tests.conftest import missing
 from tests.runners.conftest import embedded_redis, redis_url, stage
+from tests.runners.providers.cases import CASES
 from tests.runners.stage import Stage
 from tests.runners.test_worker import SECONDS, asleep, enqueue, until, worker
 from tests.runners.workspace.kit import OWNER, launched
+from tests.simulators.models import ModelServer, Script
+from tests.simulators.models.script import Step as Model
+from tests.simulators.models.server import REAL_KEY
 
 __all__ = ["embedded_redis", "redis_url", "stage"]
 
@@ -112,6 +119,42 @@ class TestAttempts:
             until(lambda: not asleep(), 3.0 + promised())
             until(lambda: "attempt.ended" in stage.reports(names).kinds())
         assert stage.reports(names).end["outcome"] != "ok"
+
+    def test_an_attempt_whose_minutes_are_used_up_ends_all_of_it(self, stage: Stage) -> None:
+        stage.record(coding=[AGENT])
+        order = msgspec.structs.replace(stage.order(Step.CODING), wall_seconds=3.0, wall_scope="task")
+        names = stage.give(order)
+        enqueue(stage, names)
+        with worker(stage) as process:
+            until(lambda: len(asleep()) >= len(HIDE))
+            jailed = descendants(horse(process.pid))
+            until(lambda: not asleep(), 3.0 + promised())
+            until(lambda: not living(jailed), promised())
+            until(lambda: "attempt.ended" in stage.reports(names).kinds())
+        assert stage.reports(names).end["data"]["code"] == "GW-BUDGET-TASK"
+
+    async def test_an_attempt_whose_calls_are_used_up_ends_a_runtime_and_all_of_it(self, stage: Stage) -> None:
+        """A genuine runtime goes on with its processes beside it, asks once more, and is refused."""
+        case = CASES["codex"]
+        if lacks := case.missing():
+            missing(lacks)
+        hide = "; ".join(line.removesuffix("&").rstrip() + " & true" for line in HIDE.values())
+        steps = [Model(tools=(case.command(f"{hide}; sleep 1; touch begun"),)), Model(text="never", repeat=0)]
+        async with ModelServer(Script(steps)) as server:
+            codex = {"codex": ProviderTable(base_url=f"{server.url}/v1", api_key=REAL_KEY)}
+            stage.settings = msgspec.structs.replace(stage.settings, providers=codex)
+            order = stage.order(Step.CODING, model=case.model, allowances=(Allowance(scope="task", calls=1),))
+            names = stage.give(order)
+            enqueue(stage, names)
+            with worker(stage) as process:
+                await asyncio.to_thread(until, lambda: len(asleep()) >= len(HIDE))
+                jailed = descendants(horse(process.pid))
+                ended = lambda: "attempt.ended" in stage.reports(names).kinds()
+                await asyncio.to_thread(until, ended)
+                await asyncio.to_thread(until, lambda: not asleep(), promised())
+                await asyncio.to_thread(until, lambda: not living(jailed), promised())
+        assert stage.reports(names).end["data"]["code"] == "GW-BUDGET-TASK", stage.reports(names).explanation()
+        assert len(server.requests) == 1, "the second was refused on this machine"
 
     def test_the_next_attempt_of_the_slot_finds_nothing_of_the_last(self, stage: Stage) -> None:
         stage.record(coding=[AGENT])

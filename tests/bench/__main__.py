@@ -22,6 +22,7 @@ BENCHES = {
     "workspace": "a tree of 50,000 files for each task",
     "loop": "a step of our tool loop",
     "sandbox": "the start of the jail",
+    "setup": "the [setup] of a repository, made and kept",
     "gateway": "a model call through the gateway",
     "runtimes": "one answer out of each agent runtime",
     "label": "label to spec comment",

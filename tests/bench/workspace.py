@@ -1,18 +1,23 @@
 """What a task's own tree costs on 50,000 files, beside git's own ways to make one: `python -m tests.bench.workspace`.
 
 One repository is generated for a run. Each way makes 1, 8 and 32 trees at once and removes them again; every figure is
-shown as a ratio to `git worktree add` of the same number as well. Called alone, all is measured; from `make bench`,
-ways that would take longer than LONGEST are left out, and that is said.
+shown as a ratio to `git worktree add` of the same number as well. Called alone, all is measured, or what its options
+name: 14 GB of disk. From `make bench`, ways that would take longer than LONGEST are left out, and that is said.
+
+Where it measures, TMPDIR says, and it has to be a file system with a journal: ext4 without one does not use the inode
+of a deleted file again for minutes and looks at each of them, so that every tree takes longer than the one before.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import random
 import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -52,13 +57,17 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What some trees cost together; `disk` is of one, in MB, what was added to the shared repository included."""
+    """What some trees cost together; `disk` is of one, in MB, what was added to the shared repository included.
+
+    `cpu` is of this process and of its children that have ended; what the kernel writes later is nobody's.
+    """
 
     tasks: int
     wall: float
     cpu: float
     disk: float
     removal: float
+    removal_cpu: float
 
 
 def run() -> Sequence[Figure]:
@@ -66,35 +75,53 @@ def run() -> Sequence[Figure]:
     return measured(LONGEST, SHORT, 1)
 
 
-def measured(longest: float, names: Sequence[str] = (), rounds: int = ROUNDS) -> Sequence[Figure]:
+def measured(
+    longest: float, names: Sequence[str] = (), rounds: int = ROUNDS, counts: Sequence[int] = TASKS
+) -> Sequence[Figure]:
     """Measure in a folder that the jail's user can pass through; `names` chooses among the ways."""
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as folder:
         Path(folder).chmod(0o711)
+        print(unjournalled(Path(folder)), end="")
         work = open_root(Path(folder) / "work", settings.Sandbox().user)
-        return asyncio.run(measure(work, generate(Path(folder) / "source.git"), longest, names, rounds))
+        return asyncio.run(measure(work, generate(Path(folder) / "source.git"), longest, names, rounds, counts))
 
 
-async def measure(work: Path, source: Path, longest: float, names: Sequence[str], rounds: int) -> Sequence[Figure]:
+def unjournalled(place: Path) -> str:
+    """Warn of a file system on which figures drift from tree to tree; empty where there is no sign of one."""
+    found = subprocess.run(
+        ["findmnt", "-nro", "FSTYPE,SOURCE", "-T", place], capture_output=True, text=True, check=True
+    )
+    kind, _, source = found.stdout.strip().partition(" ")
+    if kind != "ext4" or any(Path("/proc/fs/jbd2").glob(f"{Path(source).resolve().name}-*")):
+        return ""
+    return f"{place} lies on ext4 without a journal: each tree takes longer than the one before; set TMPDIR\n"
+
+
+async def measure(
+    work: Path, source: Path, longest: float, names: Sequence[str], rounds: int, counts: Sequence[int]
+) -> Sequence[Figure]:
     """Make the repository, try every way, and print one table."""
     figures: list[Figure] = []
     ways = {name: way for name, way in (await _ways(work, source)).items() if not names or name in names}
     print(f"a tree of {FILES:,} files for each task; x: times {YARDSTICK}; {machine()}")
-    print(f"{'tasks':>5}  {'':24}{'wall s':>8}{'x':>6}{'CPU s':>8}{'x':>6}{'disk MB':>9}{'remove s':>10}{'x':>6}")
+    made, removed = f"{'wall s':>8}{'x':>6}{'CPU s':>8}{'x':>6}", f"{'remove s':>10}{'x':>6}{'CPU s':>8}{'x':>6}"
+    print(f"{'tasks':>5}  {'':24}{made}{'disk MB':>9}{removed}", flush=True)
     expected = dict.fromkeys(ways, 0.0)
-    for tasks in TASKS:
+    for tasks in counts:
         left_out = {name for name in ways if expected[name] > longest}
         tried: dict[str, list[Cost]] = {name: [] for name in ways if name not in left_out}
         for _ in range(rounds if tasks == 1 else 1):
             for name, costs in tried.items():
                 costs.append(await _tried(ways[name], tasks, work))
+                print(f"  {tasks} x {name}: {msgspec.structs.asdict(costs[-1])}", file=sys.stderr, flush=True)
         medians = {name: _median(costs) for name, costs in tried.items()}
         for name, way_expected in expected.items():
             if name in left_out:
                 print(f"{tasks:>5}  {name:24}left out: about {way_expected:.0f} s")
                 continue
             cost = medians[name]
-            print(_row(name, cost, medians.get(YARDSTICK)))
-            following = next((more for more in TASKS if more > tasks), tasks)
+            print(_row(name, cost, medians.get(YARDSTICK)), flush=True)
+            following = next((more for more in counts if more > tasks), tasks)
             expected[name] = (cost.wall + cost.removal) * following / tasks
         if "ours" in medians and YARDSTICK in medians:
             cost, yard = medians["ours"], medians[YARDSTICK]
@@ -151,11 +178,11 @@ async def _ways(work: Path, source: Path) -> dict[str, Way]:
         YARDSTICK: shell(ADD, 'flock "$1.lock" git -C "$1" worktree remove --force "$2"'),
         "ours": Way(ours, unmade, lambda number: work / f"ours{number}"),
         "git clone --shared": shell('git clone -q --shared "$1" "$2"'),
-        "git clone": shell('git clone -q "file://$1" "$2"'),
-        "partial, blob:none": shell('git clone -q --filter=blob:none "file://$1" "$2"'),
         "sparse, a tenth": shell(
             'git clone -q --shared --no-checkout "$1" "$2"; cd "$2"; git sparse-checkout set part1; git checkout -q'
         ),
+        "git clone": shell('git clone -q "file://$1" "$2"'),
+        "partial, blob:none": shell('git clone -q --filter=blob:none "file://$1" "$2"'),
     }
 
 
@@ -167,26 +194,28 @@ async def _tried(way: Way, tasks: int, work: Path) -> Cost:
     wall, cpu = time.perf_counter() - began, _cpu() - before
     grown = _disk(work.parent / "source.git") + _disk(work / "mirrors") - shared
     disk = _disk(way.place(0)) + grown / tasks
-    began = time.perf_counter()
+    os.sync()  # a file that is still being written makes its removal wait
+    before, began = _cpu(), time.perf_counter()
     await asyncio.gather(*(way.remove(number) for number in range(tasks)))
-    removal = time.perf_counter() - began
+    removal, removal_cpu = time.perf_counter() - began, _cpu() - before
     for number in range(tasks):
         await erase(way.place(number))
-    return Cost(tasks, wall, cpu, disk, removal)
+    return Cost(tasks, wall, cpu, disk, removal, removal_cpu)
 
 
 def _median(costs: Sequence[Cost]) -> Cost:
-    middle = [statistics.median(getattr(cost, name) for cost in costs) for name in ("wall", "cpu", "disk", "removal")]
-    return Cost(costs[0].tasks, *middle)
+    names = Cost.__struct_fields__[1:]
+    return Cost(costs[0].tasks, *(statistics.median(getattr(cost, name) for cost in costs) for name in names))
 
 
 def _row(name: str, cost: Cost, yard: Cost | None) -> str:
-    pairs = [(cost.wall, yard.wall), (cost.cpu, yard.cpu), (cost.removal, yard.removal)] if yard else []
-    times = [f"{mine / theirs:.2f}" for mine, theirs in pairs] or ["-"] * 3
-    return (
-        f"{cost.tasks:>5}  {name:24}{cost.wall:>8.1f}{times[0]:>6}{cost.cpu:>8.1f}{times[1]:>6}"
-        f"{cost.disk:>9.1f}{cost.removal:>10.1f}{times[2]:>6}"
-    )
+    def pair(field: str, width: int) -> str:
+        mine = getattr(cost, field)
+        ratio = f"{mine / getattr(yard, field):.2f}" if yard else "-"
+        return f"{mine:>{width}.1f}{ratio:>6}"
+
+    made, removed = pair("wall", 8) + pair("cpu", 8), pair("removal", 10) + pair("removal_cpu", 8)
+    return f"{cost.tasks:>5}  {name:24}{made}{cost.disk:>9.1f}{removed}"
 
 
 def _cpu() -> float:
@@ -213,5 +242,15 @@ async def _out(*argv: str) -> str:
     return out.decode()
 
 
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.workspace", description=__doc__)
+    parser.add_argument("--tasks", type=int, nargs="+", default=TASKS, help="how many trees at once, in rising order")
+    parser.add_argument("--ways", nargs="+", default=(), metavar="WAY", help="as the table names them; all without it")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of one tree; medians count")
+    chosen = parser.parse_args()
+    measured(float("inf"), chosen.ways, chosen.rounds, chosen.tasks)
+
+
 if __name__ == "__main__":
-    measured(float("inf"))
+    main()

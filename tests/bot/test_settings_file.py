@@ -242,6 +242,7 @@ def test_a_policy_that_nobody_could_keep_is_refused_with_all_its_faults(tmp_path
         ("GATEWRIGHT_POLICY__GATE_DAYS", "1"),
         ("GATEWRIGHT_POLICY__SPEC__APPROVERS", '["user:1"]'),
         ("GATEWRIGHT_SANDBOX__MODE", "none-i-accept-the-risk"),
+        ("GATEWRIGHT_WORKSPACE__LFS", "true"),
         ("GATEWRIGHT_AUDIT__AUDIT_REF", "branch"),
     ],
 )

@@ -187,6 +187,14 @@ async def test_workers_that_die_freeze_or_lie_move_nothing(github: GitHubSimulat
             lost, follower = after.attempts[number - 1 : number + 1]
             assert (lost.number, lost.outcome, lost.code) == (number, "fail", "GW-ATTEMPT-LOST")
             assert follower.step is lost.step
+            # It died with a call open, which control has answered: it was cancelled.
+            theirs = [record for record in await house.records(after) if record["data"].get("attempt") == number]
+            asked = [(r["kind"].split(".")[0], r["data"]["call"]) for r in theirs if r["kind"].endswith(".call")]
+            told = [(r["kind"].split(".")[0], r["data"]["call"]) for r in theirs if r["kind"].endswith(".result")]
+            assert sorted(asked) == sorted(told)
+            answers = [r for r in theirs if r["kind"].endswith(".result") and r["actor"]["type"] == "system"]
+            assert answers
+            assert {r["outcome"] for r in answers} == {"cancelled"}
 
         # The frozen one wakes up and goes on where it stood: nothing it reports or pushes is taken.
         head = git("-C", str(talk.repo.git), "rev-parse", ended[1].branch)

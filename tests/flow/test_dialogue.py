@@ -165,8 +165,8 @@ async def test_cancel_ends_the_agents_processes_within_seconds(talk: Talk):
     assert task.state is State.CANCELLED
     assert task.pull is None
     talk.once(issue, "kind=closed", "kind=progress")
-    assert task.attempts[-1].step.value == "archive"
-    assert talk.archived(task)
+    assert task.attempts[-1].outcome == "cancelled"
+    assert '"kind":"seal"' in talk.archived(task).splitlines()[-1]
 
 
 async def test_a_removed_label_and_a_closed_issue_cancel_and_a_new_label_begins_anew(talk: Talk):

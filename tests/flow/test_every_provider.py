@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ from tests.runners.providers.cases import CASES
 
 LIKE = "openai"  # our own loop, to whose evidence that of all others is held
 OPTIONAL = {"exit", "error_code", "dur_ms"}  # what some calls of a kind have and others do not; 0 ms is left out
+
+
+def shapes(files: list[str]) -> set[str]:
+    """Name files but for the sizes of journals: some runtimes start more programs than others, each a record."""
+    return {re.sub(r"/[0-9]{10}\.", "/SIZE.", path) for path in files}
 
 
 def play(name: str, folder: Path, *budget: str) -> dict[str, Any]:
@@ -47,7 +53,7 @@ def test_the_same_task_leaves_the_same_evidence_and_nothing_else(
     found = model_of_all if name == LIKE else play(name, folder / name)
     assert found["code"] == 0, found["said"]
     assert found["changed"] == sorted(FILES)
-    assert found["files"] == model_of_all["files"]
+    assert shapes(found["files"]) == shapes(model_of_all["files"])
     assert set(found["kinds"]) == set(model_of_all["kinds"])
     for kind, keys in model_of_all["keys"].items():
         assert set(found["keys"][kind]) ^ set(keys) <= OPTIONAL, kind

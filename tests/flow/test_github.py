@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from bot.model.state import State
+from tests.flow import outsiders
 from tests.flow.answers import claude_steps, sample_files
 from tests.flow.house import SECRET, House
 from tests.independent import verify_evidence
+from tests.independent_notes import notes_in, verify_notes
 from tests.simulators.github import GitHubSimulator
 from tests.simulators.models import ModelServer, Script
 
+NAMED = "%(trailers:key=Gatewright-Task,valueonly,separator=)%x00%(trailers:key=Audit-Checkpoint,valueonly,separator=)"
 PROFILE = dict.fromkeys(("spec", "planning", "coding", "qa", "qa_fixer"), "sonnet")
 
 
@@ -87,6 +90,12 @@ async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimu
         trailers = git("-C", str(clone), "log", "--format=%(trailers:key=Gatewright-Task,valueonly)")
         assert task.origin.task in trailers
 
+        # Every commit of the bot names a head of the journal that is signed beside it, as openssl says.
+        named = [line.split("\0") for line in git("-C", str(clone), "log", f"--format={NAMED}").splitlines()]
+        bots = [checkpoint for whose, checkpoint in named if whose == task.origin.task]
+        assert len(bots) > 3
+        assert {*bots} <= {*verify_notes(evidence).values()}
+
         # Review and merge end the task, and the audit ref holds the end.
         mira.reviews(task.pull.number, "APPROVE")
         await house.until(lambda: approved_by_review(house))
@@ -101,6 +110,22 @@ async def test_a_labelled_issue_becomes_a_merged_pull_request(github: GitHubSimu
         assert git("-C", str(repo.git), "rev-parse", ref)
         whole = git("-C", str(repo.git), "show", f"{ref}:.gatewright/tasks/{task.origin.task}/audit/0000.jsonl")
         assert '"kind":"task.closed"' in whole
+        outsiders.read(repo.git, task.origin.task, house.folder)
+
+        # What the forge was shown stands on the audit ref too, and was taken down as an anchor.
+        end = folder / "end"
+        git("clone", "-q", "--no-checkout", str(repo.git), str(end))
+        git("-C", str(end), "fetch", "-q", "origin", ref)
+        git("-C", str(end), "checkout", "-q", "FETCH_HEAD")
+        folder_of_task = end / ".gatewright" / "tasks" / task.origin.task
+        assert max(verify_notes(folder_of_task)) == len(whole.splitlines())  # nothing after the last note
+        kept = {path.read_text() for path in (folder_of_task / "audit" / "checkpoints").iterdir()}
+        shown = [note for text in (pull.body, *(comment.body for comment in said(repo))) for note in notes_in(text)]
+        assert len(shown) == 3
+        assert {*shown} <= kept
+        anchors = [json.loads(line)["data"] for line in whole.splitlines() if '"kind":"anchor"' in line]
+        assert {anchor["where"] for anchor in anchors} == {"comment", "pull"}
+        assert {note.split("\n")[1] for note in shown} == {str(anchor["size"]) for anchor in anchors}
 
         # No agent ever saw a key, and the model API saw only the gateway.
         assert models.refused == []

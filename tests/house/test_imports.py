@@ -37,6 +37,7 @@ BOT = {
     "bot.embedded": "bot.model bot.tether",
     "bot.inbox": "bot.model",
     "bot.keyring": "bot.model bot.audit bot.settings bot.settings_file",
+    "bot.witness": "bot.model bot.logs bot.audit",
     "bot.tasks": "bot.model bot.policy bot.settings bot.profiles bot.residency bot.audit bot.known_secrets "
     "bot.forges.protocol "
     "bot.reports bot.commands bot.keyring",
@@ -51,11 +52,15 @@ BOT = {
     "bot.reports bot.embedded bot.endpoints bot.inbox "
     "bot.keyring bot.tasks bot.web bot.control bot.wiring bot.app bot.supervisor bot.network",
     "bot.cli_options": "",
+    "bot.cli_audit": "bot.cli_options",
     "bot.cli_endpoints": "bot.cli_options",
+    "bot.cli_keys": "bot.cli_options",
     "bot.cli_models": "bot.cli_options",
+    "bot.cli_recovery": "bot.cli_options",
     "bot.cli_sandbox": "bot.cli_options",
     # and by dotted names, when a verb is called, whatever TARGETS says
-    "bot.cli": "bot.model bot.cli_options bot.cli_endpoints bot.cli_models bot.cli_sandbox",
+    "bot.cli": "bot.model bot.cli_options bot.cli_audit bot.cli_endpoints bot.cli_keys bot.cli_models bot.cli_recovery "
+    "bot.cli_sandbox",
     "bot.__main__": "bot.cli",
     "bot": "",
 }
@@ -77,32 +82,38 @@ RUNNERS = {
     "runners.purse": "bot.model runners.names",
     "runners.access": f"{NOUNS} bot.audit runners.names",
     "runners.evidence": f"{NOUNS} bot.audit runners.names runners.quality runners.workspace",
+    "runners.notes": f"{NOUNS} bot.audit runners.names",
     "runners.agent": f"{NOUNS} runners.gateway runners.providers runners.site",
     "runners.checkup": f"{NOUNS} bot.network runners.gateway runners.providers",
-    "runners.egress": "bot.model runners.gateway.listener runners.providers.protocol",
+    "runners.egress": "bot.model bot.settings runners.gateway.listener runners.providers.protocol",
     "runners.way_out": "runners.egress runners.providers.protocol runners.site",
     "runners.setup": f"{NOUNS} bot.network runners.egress runners.providers.protocol runners.quality runners.site "
     "runners.way_out runners.workspace",
     "runners.jails": f"{NOUNS} bot.network runners.providers.protocol runners.setup runners.site runners.way_out "
     "runners.workspace",
-    "runners.tryout": "bot.model bot.logs bot.settings runners.gateway runners.jails runners.process "
+    "runners.tryout": "bot.model bot.logs bot.settings runners.egress runners.gateway runners.jails runners.process "
     "runners.providers.protocol runners.site runners.way_out runners.workspace",
     "runners.scope": "bot.model bot.audit",
     "runners.sight": f"{NOUNS} bot.audit runners.scope runners.workspace",
-    "runners.scoping": f"{NOUNS} bot.audit runners.evidence runners.scope runners.sight runners.workspace",
+    "runners.scoping": f"{NOUNS} bot.audit runners.evidence runners.providers.protocol runners.scope "
+    "runners.sight runners.workspace",
     "runners.leaks": f"{NOUNS} bot.audit runners.scope runners.sight runners.workspace",
+    "runners.renewal": f"{NOUNS} runners.evidence runners.leaks runners.providers.protocol runners.quality "
+    "runners.scope runners.workspace",
     "runners.foreign": f"{NOUNS} bot.audit runners.workspace",
+    "runners.readback": "bot.model bot.audit bot.forges.protocol runners.workspace",
     "runners.ground": f"{NOUNS} bot.audit runners.access runners.site runners.workspace",
     "runners.leftovers": "runners.workspace",
     "runners.workbench": f"{NOUNS} bot.audit runners.access runners.agent runners.evidence runners.foreign "
     "runners.gateway.budget runners.ground runners.jails runners.leaks runners.phases runners.providers "
-    "runners.quality runners.scope runners.scoping runners.setup runners.site runners.stream runners.workspace",
+    "runners.quality runners.readback runners.renewal runners.scoping runners.setup runners.site runners.stream "
+    "runners.workspace",
     "runners.pipeline": f"{NOUNS} runners.access runners.evidence runners.ground runners.heartbeat runners.names "
-    "runners.phases runners.purse runners.site runners.stream runners.workbench",
+    "runners.notes runners.phases runners.purse runners.site runners.stream runners.workbench",
     "runners.job": f"{NOUNS} bot.audit bot.keyring runners.access runners.handover runners.names runners.pipeline "
     "runners.site runners.stream",
-    "runners.worker": f"{NOUNS} bot.known_secrets bot.logs bot.network runners.agent runners.handover runners.job "
-    "runners.leftovers runners.names runners.process runners.site",
+    "runners.worker": f"{NOUNS} bot.known_secrets bot.logs bot.network runners.agent runners.egress runners.handover "
+    "runners.jails runners.job runners.leftovers runners.names runners.process runners.site",
     "runners": "",
 }
 ROOMS = BOT | RUNNERS
@@ -115,6 +126,9 @@ HEAVY = (*SDKS, "runners", "jinja2", "cryptography.hazmat", "gidgethub", "gitlab
 # Every file that starts a program, and why.
 STARTS = {
     "bot/audit/objects.py": "asks git for raw objects, and hashes them again",
+    "bot/audit/origins.py": "asks git which commits lines come from",
+    "bot/audit/remote.py": "fetches a repository that an auditor names",
+    "bot/audit/outside.py": "`[audit] sign_command`, which asks a token or a key service to sign",
     "bot/embedded.py": "the Redis of one machine",
     "bot/endpoints/master.py": "`[registry] key_command`, which prints the master keys",
     "bot/forges/local_git.py": "the local forge is a git repository",
@@ -134,9 +148,12 @@ STARTS = {
     "runners/workspace/kit.py": "asks `ldd` which libraries our programs need in a root file system of a team",
     "runners/workspace/probe.py": "tries a jail",
     "runners/workspace/process.py": "programs in the jail",
+    "runners/workspace/signature.py": "ssh-keygen, which signs the bot's commits",
 }
 GIT = {
     "bot/audit/objects.py",
+    "bot/audit/origins.py",
+    "bot/audit/remote.py",
     "bot/forges/local_git.py",
     "bot/terminal/checks_machine.py",
     "bot/terminal/demo.py",
@@ -239,7 +256,15 @@ def test_the_web_process_starts_light() -> None:
 def test_help_starts_light() -> None:
     program = "import sys, bot.cli; print([n for n in sys.modules if n.startswith('bot.')])"
     said = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    verbs = ["bot.cli_options", "bot.cli_endpoints", "bot.cli_models", "bot.cli_sandbox"]
+    verbs = [
+        "bot.cli_options",
+        "bot.cli_audit",
+        "bot.cli_endpoints",
+        "bot.cli_keys",
+        "bot.cli_models",
+        "bot.cli_recovery",
+        "bot.cli_sandbox",
+    ]
     light = [*verbs, "bot.model", "bot.model.errors", "bot.cli"]
     assert said.stdout.strip() == str(light)
 

@@ -246,6 +246,10 @@ class Stage:
         worker = tables.Worker(work_dir=str(self.folder / "elsewhere"))
         self.site = Site(msgspec.structs.replace(self.settings, worker=worker), self.site.slot)
 
+    def allow(self, workspace: tables.Workspace) -> None:
+        """Let trees show what the operator allows."""
+        self.site = Site(msgspec.structs.replace(self.site.settings, workspace=workspace), self.site.slot)
+
     def branch(self, name: str = "") -> str:
         """Read where the task's branch points to."""
         return git(self.origin, "rev-parse", name or f"refs/heads/gatewright/{TASK}-subtract")

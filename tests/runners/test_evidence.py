@@ -43,3 +43,11 @@ def test_documents_are_those_that_exist_so_far(stage: Stage) -> None:
     assert evidence.documents(stage.order(Step.SPEC), stage.blobs, (), lines) == {"cost.json": cost_of(lines)}
     assert evidence.documents(coding, stage.blobs, (), lines) == found | {"cost.json": cost_of(lines)}
     assert "trace.json" in evidence.documents(replace(coding, head=stage.base), stage.blobs, ())
+
+
+def test_a_commit_names_task_step_model_and_the_head_that_its_order_rests_on(stage: Stage) -> None:
+    order = stage.order(Step.CODING, checkpoint="gw/task/x 7 AAAA")
+    named = {"Gatewright-Task": TASK, "Audit-Checkpoint": "gw/task/x 7 AAAA"}
+    assert evidence.trailers(order) == named
+    assert evidence.trailers(order, "2", "sonnet") == named | {"Gatewright-Step": "2", "Gatewright-Model": "sonnet"}
+    assert evidence.trailers(stage.order(Step.CODING), "2") == {"Gatewright-Task": TASK, "Gatewright-Step": "2"}

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
 from bot.model.errors import Unavailable
 from bot.model.state import Step
+from bot.settings import Workspace
 from runners import ground
 from runners.access import Access
 from runners.names import Names
 from runners.workspace.bundle import pack
+from runners.workspace.files import erase
 from runners.workspace.git import Git
 from runners.workspace.worktree import Worktree
-from tests.runners.stage import TASK, Stage, git
+from tests.runners.stage import SPEC, TASK, Stage, git, text
+from tests.runners.workspace.forge import forge
+from tests.runners.workspace.kit import Source
 
 
 class Silent:
@@ -132,3 +139,48 @@ async def test_from_another_machine_work_goes_on_where_the_branch_is(stage: Stag
     order = stage.order(Step.CODING, head="b" * 40)
     async with ground.standing(stage.site, order, access(stage)) as (_, worktree):
         assert worktree.head == stage.base
+
+
+async def test_submodules_that_the_operator_allows_are_in_the_trees_of_an_attempt(stage: Stage, tmp_path: Path) -> None:
+    """By the settings alone: the same base without them has an empty folder there."""
+    lib = Source(tmp_path / "lib")
+    commit = lib.commit({"code.py": "x = 1\n"})
+    with forge(tmp_path) as server:
+        server.public.add("lib")
+        seed = stage.folder / "seed"
+        (seed / ".gitmodules").write_text(f'[submodule "lib"]\n\tpath = lib\n\turl = {server.at}/lib/.git\n')
+        git(seed, "add", "-A")
+        git(seed, "update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+        git(seed, "commit", "-q", "-m", "Submodule")
+        git(seed, "push", "-q", str(stage.origin), "main")
+        order = stage.order(Step.SPEC, base_commit=git(seed, "rev-parse", "main"))
+        async with ground.standing(stage.site, order, access(stage)) as (_, worktree):
+            assert list((worktree.path / "lib").iterdir()) == []
+            assert server.seen == []
+        stage.allow(Workspace(submodules=(f"{server.at}/",)))
+        async with ground.standing(stage.site, order, access(stage)) as (_, worktree):
+            assert (worktree.path / "lib/code.py").read_text() == "x = 1\n"
+        stage.record(spec=[text(SPEC)])
+        reports = await stage.perform(order)
+    await erase(stage.site.work / "submodules")  # and the server is gone
+    with pytest.raises(Unavailable, match="GW-GIT-AWAY"):
+        async with ground.standing(stage.site, order, access(stage)):
+            pass
+    late = msgspec.structs.replace(order, step=Step.ARCHIVE)  # nobody reads a tree then: the evidence goes its way
+    async with ground.standing(stage.site, late, access(stage)) as (_, worktree):
+        assert worktree.parts == ()
+    assert "agents read their files (lib)" in reports.blob("spec.set", "text")
+    assert "absent content" not in {entry["data"].get("rule") for entry in reports.of("gate")}
+
+
+async def test_a_commit_key_of_the_settings_signs_what_is_committed(stage: Stage, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    command = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    assert await (await asyncio.create_subprocess_exec(*command)).wait() == 0
+    worker = msgspec.structs.replace(stage.site.settings.worker, commit_key_file=str(key))
+    settings = msgspec.structs.replace(stage.site.settings, worker=worker)
+    site = dataclasses.replace(stage.site, settings=settings)
+    async with ground.standing(site, stage.order(Step.CODING), access(stage)) as (_, worktree):
+        made = await worktree.write_files({"a": b"a\n"}, worktree.head, "Signed")
+        raw = await Git(worktree.directory / "git").run("cat-file", "commit", made.commit)
+    assert b"\ngpgsig -----BEGIN SSH SIGNATURE-----\n" in raw

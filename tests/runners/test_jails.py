@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
+from bot.model.errors import GatewrightError
 from bot.model.event import ForgeKind
 from bot.model.state import Step
 from bot.settings import ProviderTable
-from runners.jails import choose
+from runners.jails import choose, try_out
 from runners.site import Site
 from runners.workspace import launch
 from runners.workspace.probe import SLOT
@@ -34,8 +36,10 @@ def test_without_bubblewrap_only_recorded_answers_on_a_local_repository_run(stag
     broken = replace(stage.settings, sandbox=replace(stage.settings.sandbox, user=2**32 - 1 - SLOT))
     forged = replace(order, repo=replace(order.repo, forge=ForgeKind.GITHUB))
     assert choose(broken, order, is_recorded=True) == "none"
-    assert choose(broken, order, is_recorded=False) == "bwrap"
-    assert choose(broken, forged, is_recorded=True) == "bwrap"
+    for asked, is_recorded in ((order, False), (forged, True), (forged, False)):
+        with pytest.raises(GatewrightError) as caught:
+            choose(broken, asked, is_recorded=is_recorded)
+        assert caught.value.code.startswith("GW-SANDBOX-")
 
 
 async def test_without_a_jail_the_record_says_so(stage: Stage) -> None:
@@ -71,6 +75,8 @@ async def refused(stage: Stage, **sandbox: object) -> str:
         stage.site = Site(replace(stage.settings, sandbox=table, providers=ollama), stage.site.slot)
         reports = await stage.perform(stage.order(Step.CODING, model="ollama:qwen3:14b"))
     assert reports.end["outcome"] == "fail"
+    assert server.requests == server.refused == [], "no model was asked"
+    assert not reports.of("model.call")
     assert not stage.head(), "nothing was made"
     return f"{reports.end['data']['code']} {reports.explanation()}"
 
@@ -85,12 +91,52 @@ async def test_without_bubblewrap_a_task_blocks_and_says_what_to_install(
 
 
 async def test_without_user_namespaces_a_task_blocks_with_bubblewraps_reason(stage: Stage, programs: Path) -> None:
-    (programs / "bwrap").write_text(NO_NAMESPACES)
-    (programs / "bwrap").chmod(0o755)
+    program(programs / "bwrap", NO_NAMESPACES)
     said = await refused(stage)
     assert said.startswith("GW-SANDBOX-START "), said
     assert "namespace" in said.casefold()
     assert "gatewright doctor" in said
+
+
+FAILING = """#!/bin/sh
+echo 'bwrap: Creating new namespace failed: Operation not permitted' >&2
+exit 1
+"""
+COUNTING = """#!/bin/sh
+echo started >>{log}
+exec /usr/bin/bwrap "$@"
+"""
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+async def test_a_bubblewrap_that_fails_blocks_a_task_with_its_own_words(stage: Stage, programs: Path) -> None:
+    program(programs / "bwrap", FAILING)
+    said = await refused(stage)
+    assert said.startswith("GW-SANDBOX-START "), said
+    assert "bwrap: Creating new namespace failed: Operation not permitted" in said
+
+
+def test_a_worker_tries_once_and_again_when_the_machine_has_changed(stage: Stage, programs: Path) -> None:
+    log = programs / "log"
+    log.touch()
+    log.chmod(0o666)
+    order, table = stage.order(Step.CODING), stage.settings
+    program(programs / "bwrap", FAILING)
+    with capture_logs() as logged:
+        try_out(table)
+    assert [(entry["event"], entry["code"]) for entry in logged] == [("sandbox.unfit", "GW-SANDBOX-START")]
+    with pytest.raises(GatewrightError):
+        choose(table, order, is_recorded=False)
+    program(programs / "bwrap", COUNTING.format(log=log))  # somebody has mended it, and the worker lives on
+    assert {choose(table, order, is_recorded=False) for _ in range(5)} == {"bwrap"}
+    assert log.read_text() == "started\n"
+    program(programs / "bwrap", FAILING)
+    with pytest.raises(GatewrightError):
+        choose(table, order, is_recorded=False)
 
 
 async def test_without_its_root_file_system_a_task_blocks_and_names_it(stage: Stage) -> None:

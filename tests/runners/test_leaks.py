@@ -45,18 +45,30 @@ async def test_a_message_and_a_branch_are_looked_at(stage: Stage) -> None:
 
 
 def test_what_a_repository_lets_pass_is_read_or_refused() -> None:
-    assert leaks.allowed(None) == ()
-    assert leaks.allowed(b'[secrets]\nallow = ["a:*"]\n')[0].glob == "a"
+    raw = b'[secrets]\nallow = ["a:*"]\n'
+    assert leaks.allowed(None, Policy()) == ()
+    assert leaks.allowed(raw, Policy())[0].glob == "a"
+    assert leaks.allowed(raw, Policy(exemptions="ignored")) == ()
     for raw in (b"[secrets", b"[secrets]\nallow = 1\n", b"secrets = 1\n"):
         with pytest.raises(GatewrightError) as caught:
-            leaks.allowed(raw)
+            leaks.allowed(raw, Policy())
         assert caught.value.code == "GW-POLICY-FILE"
 
 
 def test_a_refusal_lists_places_and_counts_the_rest() -> None:
-    error = leaks.refused([Leak(f"f{n}", n, "jwt") for n in range(1, 15)])
+    error = leaks.refused([Leak(f"f{n}", n, "jwt") for n in range(1, 15)], Policy())
     assert "f1 line 1: jwt; f2" in str(error)
     assert "and 4 more" in str(error)
+
+
+def test_a_refusal_names_the_ways_that_are_open() -> None:
+    found = [Leak("a.py", 3, "jwt")]
+    assert "`fix take it out" in leaks.refused(found, Policy()).fix
+    assert "then `retry`" in leaks.refused(found, Policy()).fix
+    closed = leaks.refused(found, Policy(exemptions="ignored")).fix
+    assert "`fix take it out" in closed
+    assert "`retry`" not in closed
+    assert "`cancel`, change the title" in leaks.refused(leaks.named(f"gatewright/{TOKEN}"), Policy()).fix
 
 
 async def test_an_agent_is_told_and_a_second_try_without_the_secret_is_pushed(stage: Stage) -> None:

@@ -80,3 +80,17 @@ def test_jails_and_damaged_mirrors_go_as_well(stage: Stage, left: Path) -> None:
 def test_a_machine_without_work_has_nothing_to_clear(tmp_path: Path) -> None:
     leftovers.clear(tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+async def test_content_that_no_attempt_showed_for_a_week_goes(stage: Stage) -> None:
+    """The mirror of a submodule goes by the age of its folder, an object of Git LFS by that of its file."""
+    work = stage.site.work
+    kept = [work / "submodules/one/aa.git", work / "submodules/one/bb.git", work / "lfs/one/00", work / "lfs/one/11"]
+    for path in kept:
+        path.mkdir(parents=True) if path.suffix else path.parent.mkdir(parents=True, exist_ok=True)
+        (path / "HEAD" if path.suffix else path).write_text("x")
+    past = time.time() - leftovers.OLD_SECONDS - 60
+    for path in (kept[0], kept[2]):
+        os.utime(path, (past, past))
+    leftovers.clear(work)
+    assert [path.exists() for path in kept] == [False, True, False, True]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.audit.blobs import Blobs
-from bot.model.errors import Superseded
+from bot.model.errors import Superseded, Unavailable
 from bot.model.task import Usage
 from bot.tasks.admit import Entry
 from runners.names import Names
@@ -102,7 +104,7 @@ async def test_losing_the_fence_is_told_to_whoever_runs_the_attempt(recorder: Re
 
 async def test_a_batch_that_is_sent_twice_is_appended_once(recorder: Recorder, client: Redis) -> None:
     recorder.record("progress", {"done": 1, "total": 2})
-    batch = list(recorder._waiting)
+    batch = [(await recorder._spelled(report), report.wakes) for report in recorder._waiting]
     await recorder._send(batch)
     await recorder.flush()  # the same batch again, as after an answer that was lost
     recorder.record("progress", {"done": 2, "total": 2})
@@ -128,6 +130,14 @@ async def test_the_end_is_last_with_sums_and_every_open_call_has_its_result(reco
     assert [ref.name for ref in found[-1].refs] == ["explanation"]
     with pytest.raises(ValueError, match=r"after attempt\.ended"):
         recorder.record("progress", {"done": 1, "total": 1})
+
+
+async def test_the_end_counts_what_was_cut_out_of_blobs(recorder: Recorder, client: Redis) -> None:
+    recorder.record("model.call", CALL, blobs={"prompt": b"use swordfish-42 and ghp_" + b"a1B2" * 9, "b": b"plain"})
+    recorder.record("model.result", {"call": 1}, blobs={"output": b"swordfish-42 again"})
+    await recorder.end({"step": "coding"}, outcome="fail", explanation="It said swordfish-42.")
+    ended = (await entries(client))[-1][1]
+    assert ended.data["redacted"] == 4
 
 
 async def test_a_price_nobody_knows_makes_the_sum_unknown(recorder: Recorder) -> None:
@@ -166,3 +176,53 @@ async def test_values_of_records_hold_no_secrets_either(recorder: Recorder, clie
     [(_, entry)] = await entries(client)
     assert "swordfish" not in str(entry.data)
     assert entry.data["call"] == 2
+
+
+class SlowBlobs(Blobs):
+    """A disk that answers when it is let."""
+
+    answers = threading.Event()
+
+    def put(self, content: bytes) -> str:
+        assert self.answers.wait(10)
+        return super().put(content)
+
+
+async def test_whoever_reports_waits_for_no_disk_and_nothing_is_sent_before_its_blobs_are_there(
+    client: Redis, tmp_path: Any
+) -> None:
+    disk = SlowBlobs(tmp_path)
+    recorder = Recorder(client, NAMES, disk, "mine")
+    began = time.perf_counter()
+    for call in range(20):
+        recorder.record("tool.call", {"call": 2 * call, "tool": "run"}, blobs={"args": b"x" * 30_000})
+        recorder.record("tool.result", {"call": 2 * call, "exit": 0})
+    took = time.perf_counter() - began
+    await asyncio.sleep(0.1)
+    assert await entries(client) == [], "the first one waits for its blob, and the others for the first"
+    disk.answers.set()
+    await recorder.flush()
+    found = [entry for _, entry in await entries(client)]
+    assert [entry.data.get("call") for entry in found] == [2 * (number // 2) for number in range(40)]
+    assert all(disk.has(ref.commit) for entry in found for ref in entry.refs)
+    assert took < 0.5, "of 40 reports, none of which could be stored yet"
+    await recorder.close()
+
+
+async def test_a_disk_that_takes_nothing_ends_the_attempt_and_is_asked_again(client: Redis, tmp_path: Any) -> None:
+    (tmp_path / "blobs").write_bytes(b"")  # a file where the folder should be
+    told: list[Exception] = []
+    recorder = Recorder(client, NAMES, Blobs(tmp_path / "blobs"), "mine")
+    recorder.on_lost = told.append
+    recorder.record("tool.call", {"call": 1, "tool": "run"}, blobs={"args": b"ls"})
+    with pytest.raises(Unavailable) as refused:
+        await recorder.flush()
+    assert refused.value.code == "GW-BLOB-STORE"
+    assert await entries(client) == [], "nothing goes on that is not kept"
+    async with asyncio.timeout(5):
+        while not told:
+            await asyncio.sleep(0.01)
+    (tmp_path / "blobs").unlink()
+    await recorder.end({"step": "coding"}, outcome="fail")
+    assert [entry.kind for _, entry in await entries(client)] == ["tool.call", "tool.result", "attempt.ended"]
+    await recorder.close()

@@ -18,6 +18,9 @@ import pytest
 from bot.model.errors import UsageError
 from bot.model.state import Step
 from bot.settings import Settings
+from bot.settings_file import load
+from bot.terminal.checks import Place, Verdict
+from bot.terminal.checks_machine import sandbox
 from runners import tryout
 from runners.workspace.sandbox import probe
 from tests.conftest import ROOT, missing
@@ -135,6 +138,17 @@ def test_a_sandbox_that_is_switched_off_is_not_tried(folder: Path) -> None:
     ended = gatewright("--dir", folder, "--", "true", GATEWRIGHT_SANDBOX__MODE="none-i-accept-the-risk")
     assert ended.returncode == 2
     assert "error[GW-SANDBOX-START]: there is no sandbox to try" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["network_allow", "setup_allow"])
+def test_the_doctor_names_a_host_that_is_none(name: str, folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "gatewright.toml"
+    config.write_text(f'[sandbox]\n{name} = ["pypi.org", "https://npm.example:8443/x"]\n')
+    (found,) = sandbox(Place(load(config), config, folder))
+    assert (found.verdict, found.subject) == (Verdict.FAIL, "sandbox")
+    assert f"sandbox.{name}: 'https://npm.example:8443/x' is no host" in found.words
+    assert found.words.endswith("[GW-EGRESS-RULE]")
+    assert f'write "npm.example:8443" in sandbox.{name}' in found.fix
 
 
 @pytest.mark.parametrize(("directory", "argv"), [("/nothing/there", ["true"]), ("/tmp", [])])

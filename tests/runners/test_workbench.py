@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from bot.audit.layout import ROOT
 from bot.model.policy import Policy
 from bot.model.state import Gate, Step
-from runners.workbench import first_run
+from runners.agent import first_run
+from runners.workspace.git import Git
+from runners.workspace.staging import compare
 from tests.runners.stage import CODED, FILES, SPEC, SUBTRACT, TASK, Reports, Stage, git, judged, text, write
 
 BRANCH = f"refs/heads/gatewright/{TASK}-subtract"
@@ -229,6 +232,20 @@ async def test_the_diff_that_a_model_is_shown_holds_no_secrets(stage: Stage) -> 
     asked = reports.blob("model.call", "prompt")
     assert "TOKEN = " in asked
     assert token not in asked
+
+
+async def test_the_diff_that_a_model_is_shown_is_the_work_and_not_the_evidence(stage: Stage) -> None:
+    """Evidence comes first by its name, and would fill all the room there is."""
+    evidence = {f".gatewright/tasks/{TASK}/audit/{number:04d}.jsonl": "x" * 30_000 + "\n" for number in range(4)}
+    base = stage.branch("main")
+    head = stage.push({**evidence, "calc.py": FILES["calc.py"] + "\nWORK = 1\n"}, base)
+    git_dir = Git(stage.origin)
+    whole = await compare(git_dir, base, head, [])
+    shown = await compare(git_dir, base, head, [], without=ROOT)
+    assert len(whole.files) == 5
+    assert [change.path for change in shown.files] == ["calc.py"]
+    assert "WORK = 1" in shown.text
+    assert "xxx" not in shown.text
 
 
 async def coded(stage: Stage) -> str:

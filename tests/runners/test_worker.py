@@ -21,7 +21,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from bot.model.errors import Refused, UsageError
 from bot.model.state import Step
-from bot.settings import Settings
+from bot.settings import Redis, Sandbox, Settings
 from runners.names import Names
 from runners.worker import FUNCTION, STEERING, AttemptJob, work
 from tests.runners.stage import SPEC, TASK, Stage, text
@@ -273,3 +273,21 @@ def test_every_field_by_which_rq_reads_other_code_is_known() -> None:
 def test_a_worker_alone_needs_an_address_for_redis() -> None:
     with pytest.raises(UsageError, match="GW-WORKER-REDIS"):
         work(Settings(), ["default"])
+
+
+def test_a_worker_does_not_start_with_a_host_that_no_task_could_be_given(redis_url: str) -> None:
+    table = Sandbox(setup_allow=("https://pypi.org/simple",))
+    with pytest.raises(UsageError, match="GW-EGRESS-RULE") as refused:
+        work(Settings(redis=Redis(url=redis_url), sandbox=table), ["default"], burst=True)
+    assert "sandbox.setup_allow: 'https://pypi.org/simple'" in refused.value.what
+    assert 'write "pypi.org"' in refused.value.fix
+
+
+def test_a_worker_says_at_its_start_that_no_jail_starts(stage: Stage) -> None:
+    table = msgspec.structs.replace(stage.settings.sandbox, rootfs="/nothing/there")
+    settings = msgspec.json.encode(msgspec.structs.replace(stage.settings, sandbox=table))
+    argv = [sys.executable, "-P", "-c", PROGRAM, "--burst"]
+    ended = subprocess.run(argv, input=settings.decode(), capture_output=True, text=True, timeout=30, check=True)
+    (line,) = [line for line in (ended.stdout + ended.stderr).splitlines() if "sandbox.unfit" in line]
+    assert json.loads(line)["gatewright.code"] == "GW-SANDBOX-ROOTFS"
+    assert "/nothing/there" in line

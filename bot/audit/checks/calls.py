@@ -70,19 +70,11 @@ def _open(call: Call, entry: Entry, waiting: dict[Call, Entry], done: set[Call],
 
 
 def _unanswered(waiting: dict[Call, Entry], attempts: Attempts, sheet: Sheet) -> None:
-    """Judge calls without a result: an attempt that ended well has none, a lost worker may leave some."""
-    lost: dict[int, int] = {}
+    """Find calls without a result: control answers for a worker that was lost, before it ends its attempt."""
     for call, entry in waiting.items():
-        end = attempts.ended.get(call[1])
-        if end is None:
-            continue  # still at work
-        if end.record.outcome == "ok":
-            sheet.find("calls", f"{_name(call)} has no result, and its attempt ended well", entry)
-        else:
-            lost[call[1]] = lost.get(call[1], 0) + 1
-    for attempt, count in lost.items():
-        calls = "1 call" if count == 1 else f"{count} calls"
-        sheet.doubt(f"how {calls} of attempt {attempt} ended: it ended '{attempts.ended[attempt].record.outcome}'")
+        if call[1] in attempts.ended:  # else it is still at work
+            how = attempts.ended[call[1]].record.outcome
+            sheet.find("calls", f"{_name(call)} has no result, and its attempt ended '{how}'", entry)
 
 
 def _name(call: Call) -> str:

@@ -36,6 +36,8 @@ def _files(folder: Folder, sheet: Sheet) -> None:
         elif (size := len(folder.files[name])) > layout.limit(name):
             what = "is larger than such a file can be"
             sheet.find("files", what, file=folder.path(name), expected=f"at most {layout.limit(name)}", found=str(size))
+        elif name in layout.FIXED and folder.files[name] not in layout.FIXED[name]:
+            sheet.find("files", "says something else than any version writes there", file=folder.path(name))
     for name in folder.strangers:
         sheet.find("files", "belongs to no task and does not belong here", file=f"{layout.ROOT}/{name}")
     for number, name in enumerate(folder.segments):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -13,7 +14,13 @@ from bot.audit.folder import Folder
 from bot.audit.record import Ref
 from bot.audit.sheet import Entry, Severity, Sheet
 
-ARTIFACTS = {"spec.set": "spec_sha256", "plan.set": "plan_sha256"}
+NOTHING: Final[Mapping[str, str]] = {}
+# Kind -> the ref whose text it gives the digest of, and the field.
+ARTIFACTS = {
+    "spec.set": ("text", "spec_sha256"), "plan.set": ("text", "plan_sha256"), "command.run": ("argv", "argv_sha256"),
+}  # fmt: skip
+
+REDACTORS: Final = ("operator", "service")  # roles; agents and those who ask or approve have no part in it
 
 
 class Tally(msgspec.Struct):
@@ -21,15 +28,22 @@ class Tally(msgspec.Struct):
 
     present: int = 0
     redacted: int = 0
+    logged: int = 0  # of these, those that the instance log names and no record
     elsewhere: int = 0
 
 
-def check(entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: Sheet) -> set[str]:
+def check(
+    entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: Sheet, pruned: Mapping[str, str] = NOTHING
+) -> set[str]:
     """Hold every named blob to its commitment and size, and name the documents that blobs bind.
 
-    `blobs` None means that no store is at hand.
+    `blobs` None means that no store is at hand; `pruned` are commitments that a trusted log says were deleted, with
+    the reason.
     """
     redacted = {entry.data.target: entry for entry in entries if isinstance(entry.data, kinds.BlobRedacted)}
+    for entry in redacted.values():
+        if entry.record.actor.role not in REDACTORS:
+            sheet.find("blobs", "was redacted by somebody who may not", entry, found=entry.record.actor.id)
     inside = _inside(folder, sheet)
     verdict = next((entry for entry in reversed(entries) if entry.record.kind == "qa.verdict"), None)
     tally, seen, bound = Tally(), set[str](), set[str]()
@@ -41,7 +55,9 @@ def check(entries: Sequence[Entry], folder: Folder, blobs: Blobs | None, sheet: 
             content = inside.get(ref.commit)
             if content is None and blobs is not None:
                 content = _stored(blobs, ref, entry, sheet)
-            _account(content, ref, entry, tally, sheet, is_redacted=ref.commit in redacted, looked=blobs is not None)
+            is_gone = ref.commit in redacted or ref.commit in pruned
+            tally.logged += ref.commit not in redacted and content is None and is_gone
+            _account(content, ref, entry, tally, sheet, is_redacted=is_gone, looked=blobs is not None)
             if entry is verdict and ref.name == "qa.md" and content is not None:
                 bound |= _report(content, folder, sheet)
     for name in sorted(set(inside) - seen):
@@ -87,7 +103,7 @@ def _account(
             what = f"blob {ref.name} has another size than recorded"
             sheet.find("blobs", what, entry, expected=str(ref.size), found=str(len(content)))
         if is_redacted:
-            sheet.doubt(f"that blob {ref.commit[:12]} is gone: a record says it was redacted, and it is still here")
+            sheet.doubt(f"that blob {ref.commit[:12]} is gone: it was redacted, as is said, and it is still here")
         _artifact(content, ref, entry, sheet)
     elif is_redacted:
         tally.redacted += 1
@@ -99,13 +115,14 @@ def _account(
 
 
 def _artifact(content: bytes, ref: Ref, entry: Entry, sheet: Sheet) -> None:
-    """Hold a draft's text to the digest that its record gives."""
-    field = ARTIFACTS.get(entry.record.kind)
-    if field is None or ref.name != "text":
+    """Hold a draft's text, or a command, to the digest that its record gives."""
+    name, field = ARTIFACTS.get(entry.record.kind, ("", ""))
+    if not field or ref.name != name:
         return
     expected, found = getattr(entry.data, field), hashlib.sha256(content).hexdigest()
     if expected != found:
-        sheet.find("blobs", "the stored draft is not the one recorded", entry, expected=expected, found=found)
+        what = "command" if name == "argv" else "draft"
+        sheet.find("blobs", f"the stored {what} is not the one recorded", entry, expected=expected, found=found)
 
 
 def _report(content: bytes, folder: Folder, sheet: Sheet) -> set[str]:
@@ -120,7 +137,8 @@ def _report(content: bytes, folder: Folder, sheet: Sheet) -> set[str]:
 
 def _summary(tally: Tally, sheet: Sheet) -> None:
     if tally.redacted:
-        sheet.hold("blobs", f"{tally.redacted} REDACTED, each by a record")
+        by_log = f", {tally.logged} of them by the instance log" if tally.logged else ", each by a record"
+        sheet.hold("blobs", f"{tally.redacted} REDACTED{by_log}")
     if tally.present and not sheet.failed("blobs"):
         sheet.hold("blobs", f"{tally.present} present, each as its name says")
     if tally.elsewhere:

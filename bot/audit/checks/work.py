@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.audit import kinds
+from bot.audit import kinds, seal
 from bot.audit.sheet import Entry, Severity, Sheet
 from bot.model.state import Gate, State, Step
 
@@ -16,7 +16,6 @@ BEYOND_CLOSE: Final = (
     "file.change", "model.call", "tool.call", "test.run", "qa.verdict", "scope.found", "work.held", "task.closed",
     "task.opened",
 )  # fmt: skip
-BEYOND_SEAL: Final = ("anchor", "blob.redacted")
 WORKING: Final = (Step.CODING.value, Step.QA_FIXER.value)
 
 
@@ -30,6 +29,7 @@ class Work:
         self.commit: Entry | None = None  # the last commit of work
         self.verdict: Entry | None = None
         self.tests: dict[int, list[Entry]] = {}  # by attempt
+        self.wrote: set[int] = set()  # attempts that changed code
         self.closed: Entry | None = None
         self.sealed: Entry | None = None
 
@@ -40,6 +40,8 @@ class Work:
         match entry.data:
             case kinds.AttemptStarted(attempt=attempt, step=step):
                 self.steps[attempt] = step
+            case kinds.CommitIntent(attempt=attempt):
+                self.wrote.add(attempt)
             case kinds.CommitMade(attempt=attempt):
                 self.head = entry
                 self.commit = entry if self.steps.get(attempt) in WORKING else self.commit
@@ -60,8 +62,7 @@ class Work:
                 self._publish(entry, source)
             case kinds.AttemptEnded(step=Step.PUBLISH.value, source_sha256=source) if entry.record.outcome == "ok":
                 self._publish(entry, source)
-            case kinds.Seal(source_sha256=source):
-                self._publish(entry, source)
+            case kinds.Seal():
                 self.sealed = entry
             case kinds.TaskClosed(state=state):
                 if state == State.DONE.value:
@@ -75,7 +76,7 @@ class Work:
         return commit
 
     def _after_the_end(self, entry: Entry) -> None:
-        if self.sealed is not None and entry.record.kind not in BEYOND_SEAL:
+        if self.sealed is not None:
             self.sheet.find("end", "nothing may follow the seal", entry)
         elif self.closed is not None and entry.record.kind in BEYOND_CLOSE:
             self.sheet.find("end", "the task had ended before", entry)
@@ -84,6 +85,8 @@ class Work:
         if self.head is None:
             self.sheet.find("qa", "judges before there is any work", entry)
             return
+        if entry.record.actor.role != "qa" or data.attempt in self.wrote:
+            self.sheet.find("qa", "the verdict is by whoever wrote the change", entry, found=entry.record.actor.id)
         made: Any = self.head.data
         if data.commit != made.commit:
             self.sheet.find("qa", "judges another commit than the last", entry, expected=made.commit, found=data.commit)
@@ -127,6 +130,7 @@ def check(entries: Sequence[Entry], sheet: Sheet) -> Work:
     work = Work(sheet)
     for entry in entries:
         work.take(entry)
+    _sealed(entries, sheet)
     _clock(entries, sheet)
     if work.verdict is not None and not sheet.failed("qa"):
         data: Any = work.verdict.data
@@ -137,6 +141,25 @@ def check(entries: Sequence[Entry], sheet: Sheet) -> Work:
         passed = sum(getattr(run.data, "exit", 1) == 0 for run in runs)
         sheet.hold("tests", f"{passed} of {len(runs)} passed, run on the commit that QA judged")
     return work
+
+
+def _sealed(entries: Sequence[Entry], sheet: Sheet) -> None:
+    """Derive again what a seal has to say of the records before it."""
+    last = entries[-1] if entries else None
+    if last is None or not isinstance(last.data, kinds.Seal):
+        return
+    try:
+        derived = seal.closing(entries[:-1])
+    except seal.SealError as error:
+        sheet.find("end", f"the seal cannot be derived: {error}", last)
+        return
+    for name in kinds.Seal.__struct_fields__:
+        expected, found = (str(getattr(one, name)) for one in (derived, last.data))
+        if expected != found:
+            what = f"the seal's {name} is not what the records before it come to"
+            sheet.find("end", what, last, expected=expected, found=found)
+            return
+    sheet.hold("end", f"{last.data.outcome}, sealed by record {last.seq}")
 
 
 def _clock(entries: Sequence[Entry], sheet: Sheet) -> None:

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from bot.audit.command import show, verify
+from bot.audit.keys import InstanceKey
 from bot.audit.record import decode
 from tests.bot.audit.story import TASK, YOU, Story, git
 
 
 def test_a_branch_with_an_open_pull_request_is_open_and_not_a_failure(story, capsys):
+    git(story.repo, "update-ref", "-d", f"refs/gatewright/audit/{TASK}")
+
     assert verify(story.repo) == 0
 
     text = capsys.readouterr().out
@@ -221,3 +226,73 @@ def test_a_local_task_says_that_one_person_decided_alone(tmp_path, capsys):
 
     assert verify(story.store()) == 0
     assert "that different people let the gates pass" in " ".join(capsys.readouterr().out.split())
+
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "audit-verify.schema.json").read_text())
+
+
+@pytest.mark.parametrize("how", [{}, {"rev": f"refs/gatewright/audit/{TASK}"}, {"everything": True}, {"since": "HEAD"}])
+def test_what_json_prints_is_as_the_published_schema_says(sealed, capsys, how):
+    verify(sealed.repo, trust=sealed.trust_file(), json=True, **how)
+
+    said = json.loads(capsys.readouterr().out)
+    jsonschema.validate(said, SCHEMA)
+    assert ("population" in said) == bool({"everything", "since"} & set(how))
+    assert len(said["tasks"][0]["regulator"]) == 12
+
+
+def test_findings_fit_the_schema_too(sealed, capsys):
+    (sealed.directory / "spec.md").write_bytes(b"x")
+    (sealed.directory / "audit" / "key.note").unlink()
+
+    assert verify(sealed.repo, trust=sealed.trust_file(), json=True) == 1
+    said = json.loads(capsys.readouterr().out)
+    jsonschema.validate(said, SCHEMA)
+    assert said["tasks"][0]["findings"]
+
+
+@pytest.mark.parametrize(
+    ("level", "code", "reached"), [("L0", 0, "L4"), ("L1", 0, "L4"), ("L4", 0, "L4"), (None, 0, "L4")]
+)
+def test_a_level_that_is_reached(sealed, capsys, level, code, reached):
+    assert verify(sealed.repo, trust=sealed.trust_file(), level=level) == code
+    assert f"Reached {reached} (signed, anchored and logged) with no finding" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_level_that_is_not_reached_is_incomplete_and_says_which(story, capsys):
+    trust = story.repo.parent / "trust.json"
+    key = InstanceKey.generate().vkey("gw-test")
+    trust.write_text(json.dumps({"schema": "gatewright/trust/v1", "instance": "gw-test", "keys": [key]}))
+
+    assert verify(story.repo, trust=trust) == 2
+    assert "Reached L1, and L4 is asked" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"level": "L2"}, "GW-AUDIT-LEVEL"),
+        ({"level": "L6"}, "GW-AUDIT-LEVEL"),
+        ({"level": "2"}, "GW-AUDIT-LEVEL"),
+        ({"trust": "/nothing/here.json"}, "GW-AUDIT-TRUST"),
+        ({"log": "/nothing/here"}, "GW-AUDIT-LOG"),
+    ],
+)
+def test_what_cannot_be_asked_is_exit_3(sealed, capsys, how, code):
+    assert verify(sealed.repo, **how) == 3
+    assert code in capsys.readouterr().err
+
+
+def test_l5_takes_somebody_who_saw_it(sealed, capsys):
+    assert verify(sealed.repo, trust=sealed.trust_file(), level="L5") == 3
+    assert "witnesses or time stamping" in capsys.readouterr().err
+
+
+def test_all_commits_are_counted_and_gaps_named(sealed, capsys):
+    assert verify(sealed.repo, trust=sealed.trust_file(), everything=True) == 0
+    assert "each belongs to one sealed task" in capsys.readouterr().out
+    git(sealed.repo, "commit", "-q", "--allow-empty", "-m", "x\n\nGatewright-Task: 7-gone")
+    assert verify(sealed.repo, trust=sealed.trust_file(), everything=True) == 2
+    assert "7-gone, of which no evidence is here" in " ".join(capsys.readouterr().out.split())

@@ -59,3 +59,28 @@ def test_a_segment_ends_after_five_hundred_records():
 )
 def test_only_files_with_a_meaning_are_known(path, known):
     assert layout.is_known(path) is known
+
+
+def test_what_was_signed_lies_beside_the_journal_and_nothing_else_does():
+    assert layout.checkpoint(7) == "audit/checkpoints/0000000007.note"
+    signed = {
+        "key.note": b"k", "checkpoints/0000000007.note": b"c", "proofs/0000000007.tlog-proof": b"p",
+        "proofs/0000000007.tsr": b"t", "seal.dsse.json": b"s",
+    }  # fmt: skip
+    found = layout.evidence_files("42-k7f3qd", [b"a"], {}, signed)
+    prefix = f"{layout.folder('42-k7f3qd')}/audit/"
+    assert {path.removeprefix(prefix): found[path] for path in found if path.removeprefix(prefix) in signed} == signed
+    assert all(layout.is_known(f"audit/{path}") for path in signed)
+    for path in (
+        ".gitattributes", "0000.jsonl", "../spec.md", "checkpoints/7.note", "proofs/0000000007.sh", "key.note/x", "",
+        "checkpoints/0000000007.note\n", "approvals/1.txt", "blobs/aa/" + "a" * 64,
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="no part of the evidence"):
+            layout.evidence_files("42-k7f3qd", [b"a"], {}, {path: b"x"})
+
+
+def test_what_stands_in_attributes_is_fixed_and_holds_what_is_written_today():
+    prefix = f"{layout.folder('42-k7f3qd')}/"
+    found = layout.evidence_files("42-k7f3qd", [b"a"], {})
+    for path, known in layout.FIXED.items():
+        assert found[prefix + path] in known

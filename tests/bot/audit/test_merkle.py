@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+import pymerkle
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.audit import merkle
@@ -98,3 +99,23 @@ def test_an_entry_that_is_not_there_has_no_proof(index: int) -> None:
         merkle.inclusion([bytes(32)] * 3, index)
     with pytest.raises(ValueError, match="no tree"):
         merkle.consistency([bytes(32)] * 3, 4 if index > 0 else -1)
+
+
+# -- an implementation by somebody else
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=70), st.data())
+def test_pymerkle_finds_the_same_roots_and_believes_our_proofs(entries: list[bytes], data: st.DataObject) -> None:
+    theirs = pymerkle.InmemoryTree.init_from_entries(entries)
+    leaves, root = [merkle.leaf(entry) for entry in entries], merkle.root(entries)
+    assert theirs.get_root() == root
+    index = data.draw(st.integers(0, len(entries) - 1))
+    proof = theirs.prove_inclusion(index + 1)
+    assert tuple(proof.path[1:]) == merkle.inclusion(leaves, index)
+    pymerkle.verify_inclusion(merkle.leaf(entries[index]), root, proof)
+    assert merkle.is_included(entries[index], index, len(entries), proof.path[1:], root)
+    old = data.draw(st.integers(1, len(entries)))
+    growth = merkle.consistency(leaves, old)
+    assert merkle.is_consistent(old, theirs.get_root(old), len(entries), theirs.get_root(), growth)
+    pymerkle.verify_consistency(merkle.root(entries[:old]), root, theirs.prove_consistency(old, len(entries)))

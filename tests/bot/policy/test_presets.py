@@ -57,6 +57,7 @@ def test_regulated_says_what_an_auditor_asks_for():
     assert regulated.target_branch == "enforced"
     assert regulated.gate_days == 7
     assert not regulated.branch_titles
+    assert regulated.exemptions == "ignored"
 
 
 def test_regulated_takes_four_people_and_no_fewer():

@@ -60,13 +60,14 @@ class Office:
         self.forge = MemoryForge()
         self.repo = REPO
         self.log = Log()
-        self.ahead_ms = 0
+        self.ahead_ms = 0  # by which time has passed
+        self.set_ms = 0  # by which somebody has set the clock
         self.runner: InstanceKey = runner_key(data, "gatewright")
         self.index = Index(self.redis)
         self.desk = Desk(
             settings=settings or Settings(),
             redis=self.redis,
-            shelf=Shelf(Journals(self.redis), self.clock),
+            shelf=Shelf(Journals(self.redis), self.clock, self.steady),
             jobs=Jobs(self.queue),
             blobs=Blobs(data / "blobs"),
             key=instance_key(data, "gatewright"),
@@ -82,6 +83,9 @@ class Office:
         self.queue.close()
 
     def clock(self) -> int:
+        return self.steady() + self.set_ms
+
+    def steady(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
     # -- events

@@ -8,7 +8,7 @@ import pytest
 from bot.audit.kinds import KINDS, WORKER_KINDS
 from bot.model.state import State, Step
 from bot.tasks import admit as admitting
-from bot.tasks.admit import admit
+from bot.tasks.admit import admit, end
 from tests.bot.tasks.forge import commit
 from tests.bot.tasks.office import SPEC, Office
 
@@ -156,3 +156,21 @@ async def test_a_worker_says_how_it_was_confined_and_which_model_stood_in(office
     now = await office.desk.shelf.read(task)
     assert (now.state, now.running.number) == (State.SPEC, 1)
     assert (await office.kinds(task))[-1] == "gate"
+
+
+async def test_calls_that_a_lost_worker_left_open_are_answered_before_its_attempt_ends(office: Office):
+    task = await office.opened()
+    await office.reports(task, "model.call", {"call": 1, "provider": "p", "model": "m"})
+    await office.reports(task, "model.result", {"call": 1, "tokens_out": 7})
+    await office.reports(task, "model.call", {"call": 2, "provider": "p", "model": "m"})
+    await office.reports(task, "tool.call", {"call": 3, "tool": "run"})
+    async with office.desk.shelf.open(task) as book:
+        await admit(office.desk, book)
+        await end(office.desk, book, book.task.running, "GW-ATTEMPT-LOST")
+    records = (await office.records(task))[-3:]
+    assert [(r.kind, r.data.get("call"), r.outcome, r.actor.type) for r in records] == [
+        ("model.result", 2, "cancelled", "system"),
+        ("tool.result", 3, "cancelled", "system"),
+        ("attempt.ended", None, "fail", "system"),
+    ]
+    assert not (await office.desk.shelf.read(task)).running

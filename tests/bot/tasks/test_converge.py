@@ -15,12 +15,13 @@ from bot.model.event import EventKind
 from bot.model.state import Gate, State, Step
 from bot.model.task import Usage
 from bot.settings import Budget
-from bot.tasks import converge as converging
+from bot.tasks import giving
 from bot.tasks.budget import day_of
 from bot.tasks.converge import converge, converge_quietly
 from runners.purse import Purse
 from tests.bot.tasks.forge import MIRA, commit
 from tests.bot.tasks.office import PLAN, SPEC, Office
+from tests.bot.tasks.sealed import cancelled, delivers, proven, state
 
 DAY_MS = 86_400_000
 
@@ -86,7 +87,7 @@ async def test_a_job_that_the_queue_lost_is_queued_again_but_not_at_once(office:
     await office.redis.delete(*await office.redis.keys("rq:*"))
     assert (await office.converge(task)).running.number == 1
     assert queued(office) == []
-    office.ahead_ms = converging.PATIENCE_MS + 1
+    office.ahead_ms = giving.PATIENCE_MS + 1
     now = await office.converge(task)
     assert now.running.number == 1
     assert queued(office) == [f"{task}-1"]
@@ -102,7 +103,7 @@ async def test_an_attempt_whose_worker_vanished_is_followed_by_another(office: O
     task = await office.opened()
     await office.redis.hset(f"rq:job:{task}-1", "status", "started")
     await office.redis.set(f"gw:alive:{task}:1", "claim")
-    office.ahead_ms = converging.SILENCE_MS + 1
+    office.ahead_ms = giving.SILENCE_MS + 1
     assert (await office.converge(task)).running.number == 1, "its heart beats"
     await office.redis.delete(f"gw:alive:{task}:1")
     now = await office.converge(task)
@@ -114,7 +115,7 @@ async def test_an_attempt_whose_worker_vanished_is_followed_by_another(office: O
 async def test_a_started_job_has_a_while_until_its_heart_beats(office: Office):
     task = await office.opened()
     await office.redis.hset(f"rq:job:{task}-1", "status", "started")
-    office.ahead_ms = converging.PATIENCE_MS + 1
+    office.ahead_ms = giving.PATIENCE_MS + 1
     assert (await office.converge(task)).running.number == 1
 
 
@@ -122,7 +123,7 @@ async def test_an_attempt_without_an_order_is_lost(office: Office):
     """A crash of control came between the journal and the order: nobody can ever take it up."""
     task = await office.opened()
     await office.redis.delete(f"gw:order:{task}:1")
-    office.ahead_ms = converging.PATIENCE_MS + 1
+    office.ahead_ms = giving.PATIENCE_MS + 1
     assert (await office.converge(task)).running.number == 2
 
 
@@ -134,13 +135,14 @@ async def test_workers_that_vanish_again_and_again_are_a_matter_for_a_person(off
     assert len(office.forge.said("kind=blocked")) == 1
 
 
-async def test_a_cancelled_task_stops_its_attempt_and_archives_its_journal(office: Office):
+async def test_a_cancelled_task_stops_its_attempt_and_is_sealed(office: Office):
     task = await office.opened()
     await office.says(task, MIRA, "/cancel")
     now = await office.converge(task)
     assert await office.redis.get(f"gw:stop:{task}:1") == b"1"
     assert now.attempts[0].outcome == "cancelled"
-    assert (now.state, now.running.step) == (State.CANCELLED, Step.ARCHIVE)
+    assert (now.state, now.running, now.is_sealed) == (State.CANCELLED, None, True)
+    assert (await office.kinds(task))[-1] == "seal"
     assert len(office.forge.said("kind=closed")) == 1
 
 
@@ -152,26 +154,21 @@ async def test_a_blocked_task_stops_its_attempt(office: Office):
     assert (now.running, now.attempts[0].outcome) == (None, "cancelled")
 
 
-async def test_an_ended_task_is_archived_once_then_its_issue_is_free_and_its_fold_forgotten(office: Office):
-    task = await office.opened()
-    await office.says(task, MIRA, "/cancel")
+async def test_an_ended_task_is_delivered_once_and_its_fold_forgotten(office: Office):
+    task = await cancelled(office)
+    await proven(office, task)
     await office.converge(task)
-    ref = f"refs/gatewright/audit/{task}"
-    now = await office.desk.shelf.read(task)
-    await office.reports(task, "pushed", {"ref": ref, "commit": "a" * 40, "size": now.size})
-    now = await office.ends(task)
-    assert now.running is None
+    await delivers(office, task)
+    now = await office.converge(task)
     assert await office.index.find(now.origin.repo, 42, is_change=False) is None
     assert await office.index.open_tasks() == []
     await converge(office.desk, office.index, task)
+    assert (await state(office, task)).tries == 1
     assert task not in office.desk.shelf._read
 
 
 async def test_a_task_that_ended_does_not_free_the_issue_of_the_one_that_followed(office: Office):
-    task = await office.opened()
-    await office.says(task, MIRA, "/cancel")
-    await office.converge(task)
-    await office.ends(task)
+    task = await cancelled(office)
     second = await office.opened()
     await office.converge(task)
     assert await office.index.find((await office.desk.shelf.read(task)).origin.repo, 42, is_change=False) == second
@@ -246,7 +243,7 @@ async def test_a_merged_change_ends_the_task(office: Office):
     )
     now = await office.hears(task, office.event(EventKind.CHANGE_MERGED, MIRA, change.number, on_change=True))
     assert (now.state, now.close_reason) == (State.DONE, "merged")
-    assert (await office.converge(task)).running.step is Step.ARCHIVE
+    assert (await office.converge(task)).is_sealed
 
 
 async def test_a_plan_is_ordered_with_the_spec_that_was_approved(office: Office):
@@ -371,7 +368,7 @@ async def test_a_budget_reached_in_mid_run_keeps_the_work_blocks_and_goes_on_aft
 async def test_what_an_attempt_reported_before_it_was_given_up_counts(office: Office):
     task = await office.opened()
     await office.redis.hset(f"rq:job:{task}-1", "status", "started")
-    office.ahead_ms = converging.SILENCE_MS + 1
+    office.ahead_ms = giving.SILENCE_MS + 1
     for call in (1, 2):
         await office.reports(task, "model.call", {"call": call, "provider": "claude", "model": "sonnet"})
     await office.reports(task, "model.result", {"call": 1, "tokens_in": 70, "tokens_out": 7, "micro_usd": 9})

@@ -79,3 +79,10 @@ def test_fix_takes_the_approval_and_the_rounds_back():
 def test_the_profile_is_the_one_that_was_set_last():
     task = History().add("profile.set", kinds.ProfileSet("a", "b", "c", "d", "e")).task
     assert (task.profile.spec, task.profile.qa_fixer) == ("a", "e")
+
+
+@pytest.mark.parametrize(("code", "state"), [("GW-SECRET-FOUND", State.QA), ("GW-PHASE-TIMEOUT", State.FIXING)])
+def test_a_retry_after_a_push_that_was_refused_begins_with_the_push(code, state):
+    history = History().at_qa().judged(passed=False).start("qa_fixer").end("qa_fixer", outcome="fail", code=code)
+    assert (history.task.state, history.task.blocked_from) == (State.BLOCKED, State.FIXING)
+    assert history.say("retry").task.state is state

@@ -45,6 +45,8 @@ async def test_an_ended_task_frees_its_issue_and_stays_known(redis: Redis):
     index = Index(redis)
     await begin(index, "42-aaaaaa")
     await index.release("42-aaaaaa", REPO, 42)
+    assert await index.open_tasks() == ["42-aaaaaa"], "until its evidence was delivered"
+    await index.close("42-aaaaaa")
     assert await index.open_tasks() == []
     assert await begin(index, "42-bbbbbb") == "42-bbbbbb"
     assert await index.all_tasks() == ["42-aaaaaa", "42-bbbbbb"]
@@ -57,6 +59,7 @@ async def test_a_task_that_ended_before_cannot_free_the_issue_of_the_next(redis:
     await begin(index, "42-bbbbbb")
     await index.release("42-aaaaaa", REPO, 42)
     assert await index.find(REPO, 42, is_change=False) == "42-bbbbbb"
+    await index.close("42-aaaaaa")
     assert await index.open_tasks() == ["42-bbbbbb"]
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from bot.audit import kinds
 from bot.model.state import Gate, State, Step
-from bot.tasks.need import Ask, Close, Exhaust, Purpose, Rules, Start, Watch, Write
-from bot.tasks.needs import DAY_MS, needs
+from bot.tasks.need import Ask, Close, Exhaust, Purpose, Rules, Seal, Start, Watch, Write
+from bot.tasks.needs import DAY_MS, UNWRITTEN_MS, needs
 from tests.bot.tasks.history import COMMIT, SHA, History
 
 RULES = Rules(qa_rounds=2, instance="test")
@@ -124,25 +124,38 @@ def test_a_commit_that_a_person_pushed_does_not_make_control_ask_for_ever():
     assert not [need for need in wanted(history) if isinstance(need, Ask)]
 
 
-def test_an_ended_task_says_so_archives_its_journal_once_and_then_rests():
+def test_an_ended_task_says_so_is_sealed_once_and_then_rests():
     history = done(History(), "progress").add("task.closed", kinds.TaskClosed("cancelled", "x"))
     assert keys(history) == {"closed:0"}
     done(history, "closed")
-    assert wanted(history) == [Start(Step.ARCHIVE)]
-    history.start("archive")
-    assert wanted(history) == [Watch(1)]
-    history.end("archive")
+    assert wanted(history) == [Seal()]
+    history.add("seal", kinds.Seal("cancelled", "", "", 0, 0))
     assert wanted(history) == []
+
+
+def test_an_end_by_a_persons_word_is_written_down_as_an_end():
+    history = done(History(), "progress", "react", "closed").say("cancel")
+    done(history, *keys(history))
+    assert wanted(history) == [Close(State.CANCELLED, "cancelled")]
+    history.add("task.closed", kinds.TaskClosed("cancelled", "cancelled"))
+    assert wanted(history) == [Seal()]
 
 
 @pytest.mark.parametrize("outcome", ["ok", "fail"])
-def test_evidence_that_was_delivered_before_the_end_is_delivered_again_with_it(outcome: str):
+def test_nothing_is_sealed_while_an_attempt_runs(outcome: str):
     history = History().at_change_review().start("archive")
-    history.add("task.closed", kinds.TaskClosed("done", "merged")).end("archive", outcome=outcome)
+    history.add("task.closed", kinds.TaskClosed("done", "merged"))
     done(history, *keys(history))
-    assert wanted(history) == [Start(Step.ARCHIVE)]
-    history.start("archive").end("archive", outcome=outcome)
-    assert wanted(history) == []
+    assert [type(need) for need in wanted(history)] == [Watch]
+    history.end("archive", outcome=outcome)
+    assert wanted(history) == [Seal()]
+
+
+def test_what_a_forge_refuses_for_a_day_no_longer_holds_up_the_seal():
+    history = History().add("task.closed", kinds.TaskClosed("cancelled", "x"))
+    assert Seal() not in wanted(history)
+    late = needs(history.task, RULES, history.now + UNWRITTEN_MS + 1)
+    assert late[0] == Seal()
 
 
 def test_a_superseded_change_is_closed():

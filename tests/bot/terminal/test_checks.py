@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings import Settings
-from bot.terminal.checks import Place, ask, understood
+from bot.terminal.checks import Place, ask, documented, understood
 
 
 @pytest.fixture
@@ -27,6 +27,13 @@ def test_a_verb_that_fails_gives_code_reason_and_remedy(place):
     assert (error.code, error.what) == ("GW-MODEL-FORM", "no provider goes by the model string `sonet`")
     assert error.why.startswith("the forms are: ")
     assert error.fix == "Did you mean `sonnet`?"
+
+
+def test_a_verb_that_fails_in_a_document_says_as_much(place, tmp_path):
+    _, error = ask(place, ["sandbox", "run", "--json", "--dir", str(tmp_path / "absent"), "--", "true"])
+    assert error is not None
+    assert (error.code, error.fix) == ("GW-SANDBOX-DIR", "name an existing one with --dir")
+    assert documented("") is documented('{"start_ms": 7}') is None
 
 
 def test_the_settings_of_the_check_are_those_of_the_verb(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def test_a_jail_is_really_started(place):
     found, *limits = sandbox(place)
     assert found.verdict is Verdict.OK or found.why, "a jail that does not start says why"
     if found.verdict is Verdict.OK:
+        cost = re.search(r"start-up (\d+) ms", found.words)
+        assert cost is not None
+        assert 0 < int(cost[1]) < 10_000
         (about,) = limits
         held = {each.name for each in standing(place.settings.sandbox) if each.by}
         assert (about.verdict is Verdict.OK) == ("memory of the jail" in held)

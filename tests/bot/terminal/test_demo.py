@@ -17,6 +17,7 @@ import pytest
 from bot.terminal.models import Machine as Runners
 from tests.bot.terminal.machine import ROOT, Ended, Machine, git, new_machine
 from tests.conftest import missing
+from tests.flow import outsiders
 
 # Words that follow `gatewright` in a hint, however it is broken over lines.
 HINT = re.compile(r"^  (\w[\w ]*?) {2,}((?:.*\\\n)*.*)$", re.MULTILINE)
@@ -54,6 +55,15 @@ def test_without_a_terminal_it_approves_by_itself_and_says_so(kept):
     assert kept.ended.code == 0, kept.ended.err
     assert "Every gate is approved by itself: there is no terminal to ask at." in kept.ended.err
     assert kept.ended.err.count("approved by itself (no terminal)") == 3
+
+
+def test_the_end_is_sealed_on_the_audit_ref_for_anybody_to_check(kept, tmp_path):
+    refs = git(kept.folder / "repo", "for-each-ref", "--format=%(refname)", "refs/gatewright/audit").split()
+    assert len(refs) == 1
+    said = outsiders.read(kept.folder / "repo", refs[0].rpartition("/")[2], tmp_path)
+    assert said["predicate"]["outcome"] == "done"
+    assert [one["what"] for one in said["predicate"]["approvals"]] == ["spec", "plan", "change"]
+    assert f"{said['predicate']['records']} records, sealed, on the audit ref" in kept.ended.err
 
 
 def test_it_says_that_no_model_is_used(kept):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
+import msgspec
+import pytest
+from redis import Redis
+
+from bot.model.errors import GatewrightError
+from bot.tasks.deposit import Ended
+from bot.terminal.listing import show_all, show_one
 from tests.bot.terminal.machine import WISH, call, waiting
 from tests.flow.answers import chat_steps
 
@@ -34,3 +42,17 @@ def test_no_tasks_are_no_error(machine):
     unknown = machine.run("tasks", "show", "0-abcdef", "--json")
     assert (unknown.code, json.loads(unknown.out)["error"]["code"]) == (1, "GW-TASK-UNKNOWN")
     assert not list(machine.home.rglob("*")), "looking makes nothing"
+
+
+def test_a_task_whose_journal_left_redis_is_said_to_lie_in_git(tmp_path: Path, redis_url: str):
+    ref = "refs/gatewright/audit/42-k7f3qd"
+    told = Ended("42-k7f3qd", "pay/core", 42, "done", ref, "a" * 40, 1, 2)
+    with Redis.from_url(redis_url) as redis:
+        redis.sadd("gw:tasks:all", "42-k7f3qd")
+        redis.set("gw:ended:42-k7f3qd", msgspec.json.encode(told))
+    config = tmp_path / "gatewright.toml"
+    config.write_text(f'[redis]\nurl = "{redis_url}"\n[server]\ndata_dir = "{tmp_path}/state"\n')
+    with pytest.raises(GatewrightError) as left:
+        show_one("42-k7f3qd", config, as_json=False)
+    assert (left.value.code, ref in left.value.fix) == ("GW-TASK-LEFT", True)
+    assert show_all(config, as_json=False) == 0

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bot.model.errors import UsageError
-from runners.egress.rules import Rules, target
+from bot.settings import Sandbox
+from runners.egress.rules import Rules, check, target
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,24 @@ def test_a_list_that_names_no_host_is_refused(entry: str) -> None:
     with pytest.raises(UsageError) as caught:
         Rules.parse([entry])
     assert caught.value.code == "GW-EGRESS-RULE"
+
+
+@pytest.mark.parametrize(
+    ("entry", "write"),
+    [
+        ("https://pypi.org/simple", 'write "pypi.org" in sandbox.setup_allow'),
+        ("http://u:p@10.0.0.7:3141/", 'write "10.0.0.7:3141" in sandbox.setup_allow'),
+        ("10.0.0.0/8", '"packages.example:8443"'),
+    ],
+)
+def test_the_settings_say_which_entry_is_wrong_and_how_to_write_it(entry: str, write: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check(Sandbox(network_allow=("pypi.org",), setup_allow=("*.npm.example", entry)))
+    assert caught.value.what.startswith(f"sandbox.setup_allow: {entry!r} ")
+    assert write in caught.value.fix
+    with pytest.raises(UsageError, match=r"sandbox\.network_allow: "):
+        check(Sandbox(network_allow=(entry,)))
+    check(Sandbox(network_allow=("pypi.org:8443",), setup_allow=("10.1.2.3",)))
 
 
 def test_a_target_is_written_as_clients_write_it() -> None:

@@ -55,6 +55,7 @@ class BareJail:
         self.inside = inside
         self.gateway_url = self.outside = "http://gateway"
         self.passed = ""
+        self.confined = False
 
     async def run(
         self, argv: Sequence[str], *, timeout: float, max_output: int = 30_000, env: Mapping[str, str] | None = None,

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bot.model.evidence import Met, QaReport
 from bot.model.state import Step
 from runners.phases.protocol import prompt
+from runners.site import Site
 from tests.runners.stage import CODED, FILES, SUBTRACT, SUBTRACT_TEST, Stage, git, judged, raised, text, write
 
 
@@ -40,7 +42,20 @@ async def test_checks_by_exit_code_and_criteria_by_the_model_make_the_verdict(st
     report = msgspec.json.decode(reports.blob("qa.verdict", "report"), type=QaReport)
     assert report.passed
     assert report.checks[0].command == "python3 -m unittest"
-    assert reports.blob("qa.verdict", "qa.md").startswith("# QA report, round 1: passed\n")
+    said = reports.blob("qa.verdict", "qa.md")
+    assert said.startswith("# QA report, round 1: passed\n")
+    assert "sandbox" not in said.casefold()
+
+
+async def test_what_nothing_confined_says_so_where_people_read_it(stage: Stage) -> None:
+    head = await coded(stage)
+    table = replace(stage.settings.sandbox, mode="none-i-accept-the-risk")
+    stage.site = Site(replace(stage.settings, sandbox=table), stage.site.slot)
+    stage.record(qa=[judged("met", "met")])
+    reports = await stage.perform(stage.order(Step.QA, head=head))
+    assert reports.data("qa.verdict")["verdict"] == "passed", reports.explanation()
+    (line,) = [line for line in reports.blob("qa.verdict", "qa.md").splitlines() if "No sandbox" in line]
+    assert line.endswith("ran with all rights of the worker, confined by nothing.")
 
 
 async def test_a_failing_check_fails_the_round_whatever_the_model_says(stage: Stage) -> None:

@@ -119,6 +119,7 @@ async def test_what_agents_cannot_see_of_the_repository_is_said_in_the_spec_that
     (seed / "assets/.gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
     (seed / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = https://example.org/lib\n')
     git(seed, "add", "-A")
+    git(seed, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},lib")
     git(seed, "commit", "-q", "-m", "More")
     git(seed, "push", "-q", str(stage.origin), "main")
     stage.record(spec=[text(SPEC)])
@@ -126,6 +127,7 @@ async def test_what_agents_cannot_see_of_the_repository_is_said_in_the_spec_that
     assert reports.end["outcome"] == "ok", reports.explanation()
     left_out = parse_spec(reports.blob("spec.set", "text")).out_of_scope
     assert [words.partition(":")[0] for words in left_out] == ["Submodules", "Files that Git LFS keeps"]
-    assert "pointers in their place" in reports.blob("model.call", "prompt")
+    assert "pointers in their place (Git LFS is off: [workspace] lfs)" in reports.blob("model.call", "prompt")
+    assert "(lib: submodules are off: [workspace] submodules)" in reports.blob("model.call", "prompt")
     gates = {entry["data"]["rule"]: entry["data"]["result"] for entry in reports.of("gate")}
     assert gates["absent content"] == "submodules, lfs"

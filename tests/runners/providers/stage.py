@@ -18,6 +18,8 @@ from bot.model.state import Phase
 from runners.gateway.server import Gateway
 from runners.providers import guard
 from runners.providers.protocol import Access, Limits, Provider, Request, Result, Upstream
+from runners.site import Site
+from runners.way_out import way_out
 from runners.workspace.sandbox import Sandbox
 from tests.runners.recorder import ListRecorder
 from tests.simulators.models import ModelServer, Script
@@ -69,7 +71,7 @@ async def open_stage(
     *,
     table: settings.Sandbox = settings.Sandbox(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Stage]:
-    """Set the stage for one run and clear it away."""
+    """Set the stage for one run and clear it away; hosts of `table.network_allow` are let as an attempt lets them."""
     home = _home()
     try:
         async with AsyncExitStack() as stack:
@@ -107,7 +109,11 @@ async def _set(
     upstreams = {dialect: Upstream(dialect, base, REAL_KEY)}
     gateway = Gateway(home / "door", upstreams, model, recorder, 1, uid=uid, allowances=allowances)
     door = await stack.enter_async_context(gateway)
-    jail = Sandbox.create(table, worktree, socket=door.socket, directory=home / "jail", slot=slot)
+    site = Site(settings.Settings(sandbox=table), slot)
+    egress = await stack.enter_async_context(way_out(site, table.network_allow, recorder, "egress"))
+    jail = Sandbox.create(
+        table, worktree, socket=door.socket, directory=home / "jail", slot=slot, egress=egress and egress.socket
+    )
     stack.push_async_callback(jail.close)
     stage = Stage(provider, server, door, jail, recorder)
     stage.name = model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,35 @@ async def test_many_objects_are_read_in_order_one_by_one(source):
     assert found == [(f"content {i}\n" * 3000).encode() for i in range(40)]
 
 
+def descriptors() -> set[str]:
+    return {f"{path.name} {path.readlink()}" for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+
+
+async def test_no_pipe_stays_open_when_git_is_stopped_early(source):
+    source.commit({"big": "x\n" * 500_000, "small": "x"})
+    git = Git(source.path / ".git")
+    await git.run("status")  # what the loop opens for itself is there now
+    before = descriptors()
+    kept = []  # as a traceback would keep it
+    for _ in range(3):
+        kept.append(await git.call("cat-file", "blob", "HEAD:big", limit=1000))
+        contents = git.objects(["HEAD:big", "HEAD:big", "HEAD:small"])
+        kept.append(contents)
+        assert len(await anext(contents)) == 1_000_000
+        await contents.aclose()
+    assert {fd for fd in descriptors() - before if "pipe:" in fd} == set()
+
+
 async def test_an_object_that_is_missing_is_named(source):
     with pytest.raises(GitError, match="GW-GIT-OBJECT"):
         [_ async for _ in Git(source.path / ".git").objects(["HEAD:nothing"])]
+
+
+@pytest.mark.parametrize(("key", "value"), [("gc.auto", "0"), ("maintenance.auto", "false")])
+async def test_nothing_is_packed_or_pruned_by_itself(key: str, value: str, tmp_path: Path) -> None:
+    """Worktrees borrow objects from the mirror: whatever the repository says, git must not take them away."""
+    git = Git(tmp_path / "git")
+    await git.run("init", "-q", "--bare", str(tmp_path / "git"))
+    with (tmp_path / "git/config").open("a") as file:
+        file.write("[gc]\n\tauto = 1\n[maintenance]\n\tauto = true\n")
+    assert await git.line("config", "--get", key) == value
