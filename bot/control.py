@@ -29,6 +29,7 @@ from bot.tasks.opening import open_task
 from bot.tasks.plain import text
 from bot.tasks.repeats import answer_repeat
 from bot.tasks.retention import prune
+from bot.tasks.reviewing import give_way
 
 SWEEP_S: Final = 15.0
 PRUNE_S: Final = 3_600.0  # between looks for payloads whose days are over
@@ -133,7 +134,7 @@ class Control:
         task = await self.index.find(event.repo, event.number, is_change=event.on_change)
         if event.kind is EventKind.LABELED:
             label, trigger = event.label.lower(), self.desk.settings.trigger
-            if label == trigger.label.lower() and task is None:
+            if label == trigger.label.lower() and (task is None or await give_way(self.desk, self.index, task)):
                 task = await open_task(self.desk, self.index, event)
             elif label == trigger.label.lower() and task is not None:
                 await answer_repeat(self.desk, task, event)

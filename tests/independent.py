@@ -293,6 +293,11 @@ class _Oracle:
         else:
             self.broken.append((data["what"], data["digest"], person))
 
+    def _emergency_reviewed(self, record: dict[str, Any], data: dict[str, Any]) -> None:
+        broke = {person for what, digest, person in self.broken if (what, digest) == (data["what"], data["digest"])}
+        if not broke or record["actor"]["type"] != "human" or _person(record) in broke:
+            self.say(record, "an emergency was reviewed that was none, or by somebody who may not")
+
     # Decisions.
 
     def _ruling(self, record: dict[str, Any], data: dict[str, Any]) -> None:

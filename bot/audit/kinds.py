@@ -483,6 +483,15 @@ class Emergency(Data, frozen=True):
     review_due_ts: Count
 
 
+class EmergencyReviewed(Data, frozen=True):
+    """Say that a person who did not break the glass has reviewed an emergency; their words are the ref `reason`."""
+
+    what: Short
+    digest: Sha
+    event_id: Short
+    forge_ts: Count
+
+
 class TaskBlocked(Data, frozen=True):
     """Say that nothing goes on until a person looks."""
 
@@ -551,6 +560,7 @@ KINDS: Final[dict[str, type[Data]]] = {
     "journal.recovered": JournalRecovered,
     "clock.jump": ClockJump,
     "emergency": Emergency,
+    "emergency.reviewed": EmergencyReviewed,
     "task.blocked": TaskBlocked,
     "task.closed": TaskClosed,
     "seal": Seal,

@@ -26,6 +26,7 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "approval": ("what", "rev", "digest", "permission"),
     "approval.withdrawn": ("what", "reason"),
     "emergency": ("what", "digest"),
+    "emergency.reviewed": ("what", "digest"),
     "alarm": ("code", "commit"),
     "command": ("verb", "accepted", "code"),
     "attempt.started": ("attempt", "step", "model", "round"),

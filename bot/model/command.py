@@ -24,6 +24,7 @@ class Verb(StrEnum):
     MODEL = "model"
     CI = "ci"
     EMERGENCY = "emergency"
+    REVIEWED = "reviewed"
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -80,6 +80,17 @@ class Emergency(msgspec.Struct, frozen=True):
     review_due_ms: int
 
 
+class Glass(msgspec.Struct, frozen=True):
+    """An emergency that let a gate pass, by when it has to be reviewed, and by whom it was; 0 is nobody."""
+
+    gate: Gate
+    digest: str
+    breakers: tuple[int, ...]
+    at_ms: int
+    due_ms: int
+    reviewer: int = 0
+
+
 class Request(msgspec.Struct, frozen=True):
     """An approval that was asked for: the digest that was shown, and when."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from bot.model.event import Actor, Repo
-from bot.model.gates import Approval, Artifact, Emergency, Passed, Request, Ruled, Scope, Void
+from bot.model.gates import Approval, Artifact, Emergency, Glass, Passed, Request, Ruled, Scope, Void
 from bot.model.policy import Policy
 from bot.model.state import Gate, Phase, State, Step
 
@@ -178,6 +178,7 @@ class Task(msgspec.Struct, frozen=True):
     bound_head: str = ""  # the first head that had the present tree: what a change approval names
     brakes: tuple[str, ...] = ()  # who besides the task's own pause holds it: label, repository, instance
     emergencies: tuple[Emergency, ...] = ()
+    glass: tuple[Glass, ...] = ()  # emergencies that let a gate pass, whatever fell since
     ci_released: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     is_unconfined: bool = False  # some attempt ran without a sandbox
@@ -239,6 +240,11 @@ class Task(msgspec.Struct, frozen=True):
     def is_scope_decided(self) -> bool:
         """Tell whether no scope finding waits for people."""
         return self.scope is None or self.scope.count == 0 or self.scope.sha256 in self.scope_approved
+
+    @property
+    def unreviewed(self) -> tuple[Glass, ...]:
+        """List the emergencies that let a gate pass and that nobody has reviewed."""
+        return tuple(one for one in self.glass if not one.reviewer)
 
     @property
     def is_held(self) -> bool:

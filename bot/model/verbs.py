@@ -151,6 +151,16 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         needs_argument=True,
     ),
     Entry(
+        Verb.REVIEWED,
+        "[what you found]",
+        Takes.TEXT,
+        "Say that you have reviewed the emergencies that let gates of this task pass; for who may approve there and did "
+        "not break the glass.",
+        "the outage was real, the change is the smallest that ends it",
+        "after an emergency, until the evidence is sealed",
+        _ALWAYS,
+    ),
+    Entry(
         Verb.MODEL,
         "<profile> | <phase>=<model> ...",
         Takes.LINE,

@@ -7,7 +7,7 @@ runs `gatewright audit verify` on the records.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -80,6 +80,19 @@ def judge(policy: Policy, case: Case) -> Ruling:
     is_emergency = len(set(case.breakers)) >= BREAKERS
     passed = all(one.ok or (is_emergency and RULES[one.rule].is_waived) for one in outcomes)
     return Ruling(passed, is_emergency and not all(one.ok for one in outcomes), outcomes, tallies)
+
+
+def review_due(broken: Iterable[tuple[int, int]]) -> int:
+    """Tell by when an emergency has to be reviewed, from (person, due) in their order: what the last one needed said.
+
+    Who says it again later puts nothing off; 0 while too few people have said it.
+    """
+    people: set[int] = set()
+    for person, due in broken:
+        people.add(person)
+        if len(people) >= BREAKERS:
+            return due
+    return 0
 
 
 def barred(policy: Policy, case: Case) -> Mapping[int, str]:

@@ -57,8 +57,9 @@ def alarms(task: Task) -> tuple[Markdown, ...]:
 
 def broken(task: Task) -> tuple[Broken, ...]:
     """List the gates that were passed by breaking the glass, each with the day by which it has to be reviewed."""
+    still = {passed.gate for passed in task.passed if passed.is_emergency}
     found = []
-    for gate in dict.fromkeys(passed.gate for passed in task.passed if passed.is_emergency):
-        due = [each.review_due_ms for each in task.emergencies if each.gate is gate]
-        found.append(Broken(gate.value, max(due, default=0)))
+    for gate in dict.fromkeys(each.gate for each in task.glass if each.gate in still or not each.reviewer):
+        due = [each.due_ms for each in task.unreviewed if each.gate is gate]
+        found.append(Broken(gate.value, min(due, default=0)))
     return tuple(found)

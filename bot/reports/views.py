@@ -61,7 +61,7 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A gate that was passed in an emergency."""
+    """A gate that was passed in an emergency; 0 where somebody has reviewed it."""
 
     gate: str
     review_due_ms: int

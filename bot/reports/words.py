@@ -23,7 +23,7 @@ from bot.model.role import Role
 from bot.model.state import Gate
 from bot.model.task import Task
 from bot.model.verbs import CATALOGUE
-from bot.policy.rules import RULES
+from bot.policy.rules import RULES, review_due
 from bot.reports.marker import Place, marker
 from bot.reports.neutral import Markdown, bare
 from bot.reports.render import render
@@ -201,9 +201,9 @@ class Words(msgspec.Struct, frozen=True):
             rev,
             gate=broke.gate,
             digest=broke.digest[:SHOWN],
-            due_ms=broke.review_due_ms,
+            due_ms=_due(task.emergencies[:rev], broke) or broke.review_due_ms,
             who=who,
-            is_broken=_is_broken(task.emergencies[:rev], broke),
+            is_broken=_due(task.emergencies[:rev], broke) > 0,
         )
 
     def blocked(self, task: Task, problem: Problem, *, now_ms: int, subject: Subject = NOWHERE) -> str:
@@ -285,9 +285,9 @@ def _standing(task: Task, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _is_broken(so_far: tuple[Emergency, ...], last: Emergency) -> bool:
+def _due(so_far: tuple[Emergency, ...], last: Emergency) -> int:
     same = [each for each in so_far if each.gate is last.gate and each.digest == last.digest]
-    return len({each.person for each in same}) > 1
+    return review_due((each.person, each.review_due_ms) for each in same)
 
 
 def _mention(login: str) -> Markdown | str:

@@ -20,6 +20,7 @@ from bot.profiles import chosen
 from bot.tasks.allotment import check_use
 from bot.tasks.approving import approve, emergency, release
 from bot.tasks.context import Context
+from bot.tasks.reviewing import reviewed
 from bot.tasks.selection import recorded
 
 
@@ -166,6 +167,7 @@ def _reply(context: Context, command: Command) -> tuple[Draft, ...]:
 ACT: Final = {
     Verb.APPROVE: approve,
     Verb.EMERGENCY: emergency,
+    Verb.REVIEWED: reviewed,
     Verb.CI: release,
     Verb.PAUSE: _brake,
     Verb.RESUME: _brake,

@@ -10,6 +10,7 @@ from bot.audit.record import Ref
 from bot.commands.permission import SILENT
 from bot.model.errors import GatewrightError
 from bot.model.event import Actor, Comment, Event
+from bot.model.gates import Glass
 from bot.model.manners import Manners
 from bot.model.role import Role
 from bot.model.task import Task
@@ -35,6 +36,7 @@ class Context:
     objection: str = ""  # why this person's yes would not count now: a code of bot.policy.rules.TALLIES
     barred_as: str = ""  # the part that bars them, where four eyes do
     breaks_glass: bool = False  # policy names them among those who may
+    may_review: tuple[Glass, ...] = ()  # emergencies that policy lets them review
     waits: Waits = NOTHING  # what holds the task besides people, for an answer to `status`
 
     @property

@@ -54,6 +54,8 @@ async def _converge(desk: Desk, index: Index, book: Book) -> None:
     writer = Writer(desk, index, book)
     if not book.task.is_sealed:
         await _go_on(desk, index, book, writer)
+    if book.task.is_closed and book.task.unreviewed:
+        await index.end_change(book.task.origin.task, book.task.origin.repo)  # it only waits, perhaps for weeks
     if book.task.is_sealed and await settle(desk, index, book):
         return
     await writer.progress()

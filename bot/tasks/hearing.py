@@ -32,6 +32,7 @@ from bot.tasks.index import Index
 from bot.tasks.lookout import look
 from bot.tasks.names import remember
 from bot.tasks.pushes import note
+from bot.tasks.reviewing import reviewer
 from bot.tasks.wanted import MOST_COMMANDS
 
 NATIVE: Final = Command(Verb.APPROVE)  # what an approval by the forge's own button says
@@ -110,6 +111,8 @@ async def _informed(context: Context, command: Said) -> Context:
     if isinstance(command, Command) and command.verb is Verb.STATUS:
         held = await waits(context.desk, Index(context.desk.redis), context.task)
         return dataclasses.replace(context, waits=held)
+    if isinstance(command, Command) and command.verb is Verb.REVIEWED:
+        return await reviewer(context)
     if not isinstance(command, Command) or gate is None:
         return context
     ballot = Ballot(context.desk, context.task, gate)

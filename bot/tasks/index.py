@@ -61,13 +61,14 @@ class Index:
     async def restore(self, task: Task) -> None:
         """Know a task again whose look-ups were lost; an issue that has another task by now keeps that one."""
         origin, pull = task.origin, task.pull
+        is_heard = not task.state.is_final or (bool(task.unreviewed) and not task.is_sealed)
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.sadd(ALL, origin.task)
             pipe.sadd(OPEN, origin.task)
-            if not task.state.is_final:
+            if is_heard:
                 pipe.set(f"gw:issue:{origin.repo.key}:{origin.issue}", origin.task, nx=True)
             await pipe.execute()
-        if pull is not None and not task.state.is_final:
+        if pull is not None and is_heard:
             await self.bind_change(origin.repo, pull.number, origin.task)
 
     async def release(self, task: str, repo: Repo, issue: int) -> None:
@@ -84,6 +85,10 @@ class Index:
             pipe.set(f"gw:change:{repo.key}:{number}", task)
             pipe.sadd(_changes(repo), task)
             await pipe.execute()
+
+    async def end_change(self, task: str, repo: Repo) -> None:
+        """Count a task's change as open no more, though it is still heard."""
+        await self._redis.srem(_changes(repo), task)
 
     async def open_changes(self, repo: Repo) -> int:
         """Count the tasks of a repository that have a change open."""

@@ -49,7 +49,11 @@ def _work(task: Task, rules: Rules, now_ms: int) -> Iterator[Need]:
     if task.state.is_final:
         if not task.is_closed:
             yield Close(task.state, task.close_reason)
-        elif not task.running and (not _unwritten(task) or now_ms - task.changed_ms > UNWRITTEN_MS):
+        elif (
+            not task.running
+            and not is_awaited(task, now_ms)
+            and (not _unwritten(task) or now_ms - task.changed_ms > UNWRITTEN_MS)
+        ):
             yield Seal()
         return
     if task.state is State.FIXING and task.rounds >= rules.qa_rounds:
@@ -63,6 +67,11 @@ def _work(task: Task, rules: Rules, now_ms: int) -> Iterator[Need]:
         yield from _at_gate(task, gate, rules, now_ms)
     elif not task.is_held and task.state in STEP_OF and not _waits(task, STEP_OF[task.state], rules):
         yield Start(STEP_OF[task.state])
+
+
+def is_awaited(task: Task, now_ms: int) -> bool:
+    """Tell whether the seal waits for the review of an emergency; what nobody reviews in time is sealed without."""
+    return any(now_ms <= one.due_ms for one in task.unreviewed)
 
 
 def delivers(task: Task) -> bool:

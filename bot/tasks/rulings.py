@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from bot.audit import kinds
 from bot.audit.record import Record
 from bot.model.errors import Refused
-from bot.model.gates import Approval, Emergency, Passed, Request, Ruled
+from bot.model.gates import Approval, Emergency, Glass, Passed, Request, Ruled
 from bot.model.ruling import Case, Ruling
 from bot.model.state import Gate, State
 from bot.model.task import Task
+from bot.policy.rules import review_due
 from bot.tasks.machine import Signal
 from bot.tasks.moves import actor_of, closed, move, void
 
@@ -59,6 +60,8 @@ def _ruling(task: Task, record: Record, data: kinds.RulingMade) -> Task:
     votes = tuple(vote.event_id for vote in case.votes)
     ruled = Ruled(case.digest, votes, record.ts, ruling.passed, missing, len(case.breakers))
     task = replace(task, ruled={**task.ruled, case.gate.value: ruled})
+    if ruling.passed and ruling.is_emergency:
+        task = _broken(task, record, case)
     if case.moment == "execution":
         return task if ruling.passed else _sent_back(task, case)
     return _let_pass(task, record, case, ruling) if ruling.passed else _held_back(task, case.gate)
@@ -108,6 +111,24 @@ def _emergency(task: Task, record: Record, data: kinds.Emergency) -> Task:
     return replace(task, emergencies=(*task.emergencies, broken))
 
 
+def _broken(task: Task, record: Record, case: Case) -> Task:
+    """Keep in mind what has to be reviewed; one more person who breaks the glass did not review it before."""
+    said = [each for each in task.emergencies if (each.gate, each.digest) == (case.gate, case.digest)]
+    due = review_due((each.person, each.review_due_ms) for each in said)
+    glass = {(one.gate, one.digest): one for one in task.glass}
+    before = glass.get((case.gate, case.digest), Glass(case.gate, case.digest, (), record.ts, due))
+    reviewer = 0 if before.reviewer in case.breakers else before.reviewer
+    glass[case.gate, case.digest] = replace(before, breakers=case.breakers, reviewer=reviewer)
+    return replace(task, glass=tuple(glass.values()))
+
+
+def _reviewed(task: Task, record: Record, data: kinds.EmergencyReviewed) -> Task:
+    who = actor_of(record).id
+    meant = [one for one in task.unreviewed if (one.gate.value, one.digest) == (data.what, data.digest)]
+    found = [one for one in meant if who not in one.breakers]
+    return replace(task, glass=tuple(replace(one, reviewer=who) if one in found else one for one in task.glass))
+
+
 def _foreign(task: Task, _: Record, data: kinds.CommitForeign) -> Task:
     """Take a person's commits as the head; the same files under another commit change nothing that was judged."""
     if data.is_same_tree:
@@ -126,5 +147,6 @@ RULINGS: Final[Mapping[str, Callable[[Task, Record, Any], Task]]] = {
     "approval.withdrawn": _withdrawn,
     "ruling": _ruling,
     "emergency": _emergency,
+    "emergency.reviewed": _reviewed,
     "commit.foreign": _foreign,
 }

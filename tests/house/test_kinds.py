@@ -55,6 +55,7 @@ WRITTEN = {
     "journal.recovered": ("bot/tasks/recovering.py", "tests/bot/tasks/test_recovering.py"),
     "clock.jump": ("bot/tasks/book.py", "tests/bot/tasks/test_clock.py"),
     "emergency": ("bot/tasks/approving.py", "tests/flow/test_ways_round_github_brakes.py"),
+    "emergency.reviewed": ("bot/tasks/reviewing.py", "tests/bot/tasks/test_reviewing.py"),
     "task.blocked": ("bot/tasks/converge.py", "tests/bot/tasks/test_converge.py"),
     "task.closed": ("bot/tasks/converge.py", "tests/flow/test_github.py"),
     "seal": ("bot/tasks/ending.py", "tests/bot/tasks/test_ending.py"),

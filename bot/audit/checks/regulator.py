@@ -8,16 +8,19 @@ from typing import Final
 import msgspec
 
 from bot.audit import kinds
+from bot.audit.checks.standing import person_of
 from bot.audit.checks.work import WORKING
 from bot.audit.report import when
 from bot.audit.sheet import Entry, Finding, Rule, Sheet
 from bot.model.state import Gate
+from bot.policy.rules import review_due
 
 OK: Final = "ok"
 FAILED: Final = "failed"
 NOTHING: Final = "not applicable"
 GATES: Final = frozenset(gate.value for gate in Gate)
-ASKING: Final = frozenset({"approval.requested", "approval", "ruling", "emergency", ""})
+ASKING: Final = frozenset({"approval.requested", "approval", "ruling", "emergency", "emergency.reviewed", ""})
+REVIEWING: Final = (kinds.Emergency, kinds.EmergencyReviewed)
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -139,11 +142,31 @@ def _policy(facts: Facts) -> tuple[str, str]:
 
 
 def _reviewed(facts: Facts) -> tuple[str, str]:
-    broken = [entry.data for entry in facts.of(kinds.Emergency)]
-    if not broken:
-        return NOTHING, "no emergency"
-    due = min(getattr(data, "review_due_ts", 0) for data in broken)
-    return FAILED, f"no record says that it was reviewed, which was due by {when(due)}"
+    rulings = [e.data for e in facts.of(kinds.RulingMade) if isinstance(e.data, kinds.RulingMade)]
+    let_pass = [one.case for one in rulings if one.ruling.passed and one.ruling.is_emergency]
+    passed = dict.fromkeys((case.gate.value, case.digest) for case in let_pass)
+    if not passed:
+        return NOTHING, "no gate was passed in an emergency"
+    is_sealed, last = any(e.record.kind == "seal" for e in facts.entries), facts.entries[-1].record.ts
+    waiting = ""
+    for gate, digest in passed:
+        due, is_reviewed = _review(facts, gate, digest)
+        if not is_reviewed and (is_sealed or due < last):
+            return FAILED, f"nobody else reviewed what passed the {gate} gate, which was due by {when(due)}"
+        waiting = waiting or ("" if is_reviewed else f"not due yet: the {gate} gate, by {when(due)}")
+    return (NOTHING, waiting) if waiting else (OK, f"{len(passed)} reviewed in time, each by somebody else")
+
+
+def _review(facts: Facts, gate: str, digest: str) -> tuple[int, bool]:
+    """Tell by when an emergency had to be reviewed, and whether a person who did not break the glass did by then."""
+    found = facts.of(*REVIEWING)
+    about = [e for e in found if (getattr(e.data, "what", ""), getattr(e.data, "digest", "")) == (gate, digest)]
+    broken = [(person_of(e.record), e.data.review_due_ts) for e in about if isinstance(e.data, kinds.Emergency)]
+    due, breakers = review_due(broken), {person for person, _ in broken}
+    said = [e.record for e in about if isinstance(e.data, kinds.EmergencyReviewed)]
+    return due, any(
+        one.actor.type == "human" and one.ts <= due and person_of(one) not in {0, *breakers} for one in said
+    )
 
 
 def _whole(facts: Facts) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import msgspec
 from bot import __version__
 from bot.audit import kinds
 from bot.audit.checks.gates import begin
-from bot.audit.checks.standing import Given, Standing
+from bot.audit.checks.standing import GATES, Given, Standing, person_of
 from bot.audit.sheet import Entry, Sheet
 from bot.model.errors import UsageError
 from bot.model.event import AccountKind
@@ -53,6 +53,8 @@ class Rulings:
                 self._told(entry, ruling)
             case kinds.Emergency():
                 self._emergency(entry, entry.data)
+            case kinds.EmergencyReviewed():
+                self._reviewed(entry, entry.data)
         self.standing.take(entry)
 
     def _policy(self, entry: Entry, data: kinds.PolicyChanged) -> None:
@@ -83,6 +85,17 @@ class Rulings:
                 self.sheet.find(data.what, what, entry, expected=", ".join(people))
             else:
                 self.sheet.doubt(f"that {person}, who broke the glass, is one of: {', '.join(people)}")
+
+    def _reviewed(self, entry: Entry, data: kinds.EmergencyReviewed) -> None:
+        """Hold a review to its emergency, and whoever says it to not having had a part in that."""
+        person, gate = entry.record.actor.id, GATES.get(data.what)
+        broken = self.standing.breakers(gate, data.digest) if gate else set()
+        if not broken:
+            self.sheet.find(data.what, f"{person} reviewed an emergency that no record holds", entry, found=data.digest)
+        elif entry.record.actor.type != "human":
+            self.sheet.find(data.what, f"the emergency was reviewed by {person}, which is no person", entry)
+        elif person_of(entry.record) in broken:
+            self.sheet.find(data.what, f"the emergency was reviewed by {person}, who broke the glass", entry)
 
     def _ground(self, entry: Entry, case: Case) -> None:
         """Compare what was decided on with what was in force and asked."""

@@ -238,6 +238,13 @@ class Story:
             self.add("emergency", data, actor, refs=(self.blob("reason", b"production is down"),))
             self.breakers.append(int(actor.id.partition(":")[2]))
 
+    def review(self, gate: Gate, actor: Who = TOM, **wrong: Any) -> None:
+        """Let somebody say that they have reviewed the emergency at a gate."""
+        self.events += 1
+        digest = wrong.get("digest", self.requests[gate].digest)
+        data = kinds.EmergencyReviewed(gate.value, digest, f"42:{self.events}", self.now)
+        self.add("emergency.reviewed", data, actor, refs=(self.blob("reason", b"it was real"),))
+
     def change_policy(self, policy: Policy) -> None:
         """Put another policy in force, which voids what was approved."""
         self.policy = policy

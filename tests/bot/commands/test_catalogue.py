@@ -15,7 +15,7 @@ def test_each_verb_is_found():
 def test_what_is_possible_depends_on_state_and_page():
     assert Verb.FIX in possible(State.CHANGE_REVIEW, on_change=True)
     assert Verb.FIX not in possible(State.CHANGE_REVIEW, on_change=False)
-    assert possible(State.DONE, on_change=False) == (Verb.STATUS, Verb.HELP)
+    assert possible(State.DONE, on_change=False) == (Verb.REVIEWED, Verb.STATUS, Verb.HELP)
 
 
 def test_a_near_word_is_suggested_and_a_far_one_is_not():

@@ -14,7 +14,7 @@ from bot.model.policy import BreakGlass, Delegation, GateRule, Policy
 from bot.model.role import Role
 from bot.model.ruling import Case, Parts, Vote
 from bot.model.state import Gate
-from bot.policy.rules import DAY_MS, RULES, TALLIES, barred, judge, objection
+from bot.policy.rules import DAY_MS, RULES, TALLIES, barred, judge, objection, review_due
 
 NOW = 100 * DAY_MS
 DIGEST, OTHER = "d" * 64, "e" * 64
@@ -159,6 +159,17 @@ def test_owners_of_each_place():
     owned = gate(approvers=("owners",))
     both = case(vote(MIRA, entries=("owners",), owns=(0,)), vote(LENA, entries=("owners",), owns=(1,)), owners=(1, 1))
     assert judge(owned, both).passed
+
+
+@pytest.mark.parametrize(
+    ("broken", "due"),
+    [
+        ((), 0), (((MIRA, 5),), 0), (((MIRA, 5), (MIRA, 9)), 0), (((MIRA, 5), (LENA, 7)), 7),
+        (((MIRA, 5), (LENA, 7), (MIRA, 90), (TOM, 99)), 7),
+    ],
+)  # fmt: skip
+def test_a_review_is_due_as_the_last_person_needed_said_and_nobody_puts_it_off(broken, due):
+    assert review_due(broken) == due
 
 
 class TestBreakingTheGlass:

@@ -16,7 +16,7 @@ from bot.forges.local import LocalForge
 from bot.model.documents import DocumentError
 from bot.model.errors import Refused
 from bot.model.event import Actor, ForgeKind
-from bot.model.gates import Approval, Emergency, Passed, Request, Ruled, Scope
+from bot.model.gates import Approval, Emergency, Glass, Passed, Request, Ruled, Scope
 from bot.model.hygiene import Removed, strip
 from bot.model.hygiene_characters import Hidden
 from bot.model.policy import GateRule, Policy
@@ -553,13 +553,14 @@ def test_breaking_the_glass_is_loud_and_says_who_must_follow_and_by_when_it_is_r
     assert "one of two" in same  # the same person again, or for something else, is nobody new
     last = words().emergency(task(emergencies=(one, other, one, two)), rev=4)
     assert last.startswith("### EMERGENCY: the glass is broken\n")
+    assert "/reviewed <what you found>" in last
 
 
 def test_an_emergency_and_an_alarm_stay_loud_wherever_the_task_is_shown():
     at = task(
         State.CHANGE_REVIEW,
         passed=(Passed(Gate.PLAN, DIGEST, T0, (1, 2), is_emergency=True),),
-        emergencies=(Emergency(Gate.PLAN, DIGEST, 2, UNTIL),),
+        glass=(Glass(Gate.PLAN, DIGEST, (1, 2), T0, UNTIL),),
         alarms=("GW-MERGED-OTHER", "GW-MERGED-OTHER", "GW-ODD"),
     )
     voice = words()
@@ -578,6 +579,23 @@ def test_an_emergency_and_an_alarm_stay_loud_wherever_the_task_is_shown():
         at, spec=SPEC, plan=PLAN, qa=report(), now_ms=T0
     )
     assert "EMERGENCY" not in voice.progress(task(), now_ms=T0)
+
+
+def test_an_ended_task_says_that_a_review_is_awaited_and_that_one_was_made():
+    glass = Glass(Gate.PLAN, DIGEST, (1, 2), T0, UNTIL)
+    at, voice = task(State.DONE, glass=(glass,)), words()
+    passed = (Passed(Gate.PLAN, DIGEST, T0, (1, 2), is_emergency=True),)
+    closed = voice.closed(at, now_ms=T0)
+    assert "**Awaited:** that review by somebody else, until 8 Dec 2026, 14:00 UTC." in closed
+    assert "with `/reviewed <what you found>`" in closed
+    for body in (voice.progress(at, now_ms=T0), voice.status(at)):
+        assert "**Awaited:** somebody else's review of the emergency, until 8 Dec 2026" in body
+    late = voice.status(msgspec.structs.replace(at, is_sealed=True))
+    assert "Nothing is awaited" in late
+    done = msgspec.structs.replace(at, glass=(msgspec.structs.replace(glass, reviewer=3),), passed=passed)
+    for body in (voice.progress(done, now_ms=T0), voice.closed(done, now_ms=T0)):
+        assert "Somebody else has reviewed it." in body
+        assert "Awaited" not in body
 
 
 def test_work_without_a_sandbox_is_said_wherever_the_task_is_shown():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bot.audit import kinds
+from bot.audit.record import Who
 from bot.model.state import Gate, State, Step
 from bot.tasks.need import Ask, Close, Exhaust, Purpose, Rules, Seal, Start, Watch, Write
 from bot.tasks.needs import DAY_MS, UNWRITTEN_MS, needs
@@ -32,6 +33,26 @@ def test_a_new_task_starts_its_spec_before_anything_is_posted():
 
 def test_a_running_attempt_is_watched_and_nothing_else_is_started():
     assert wanted(History().start("spec"))[0] == Watch(1)
+
+
+def test_the_seal_waits_for_the_review_of_an_emergency_until_it_is_due():
+    history = emergency().add("task.closed", kinds.TaskClosed("cancelled", "cancelled"))
+    history = done(history, *keys(history))
+    due = history.task.glass[0].due_ms
+    assert (wanted(history), wanted(history, due), wanted(history, due + 1)) == ([], [], [Seal()])
+    data = kinds.EmergencyReviewed("spec", history.task.glass[0].digest, "42:9", history.now)
+    history.add("emergency.reviewed", data, Who("github:12", "reviewer", "human"))
+    assert wanted(history) == [Seal()]
+
+
+def emergency() -> History:
+    """Two people let a spec pass, and somebody cancels."""
+    history = History().at_spec_review().ask("spec")
+    digest = history.task.asked(Gate.SPEC).digest
+    for person in (7, 11):
+        broke = kinds.Emergency("spec", digest, f"42:{person}", history.now + 5 * DAY_MS)
+        history.add("emergency", broke, Who(f"github:{person}", "approver", "human"))
+    return history.rule("spec", breakers=(7, 11)).say("cancel")
 
 
 def test_a_draft_is_asked_about_then_shown_once():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from bot.audit import kinds
+from bot.audit.record import Who
 from bot.model.errors import Refused
 from bot.model.state import Gate, State
 from bot.tasks.fold import fold
@@ -63,6 +67,47 @@ def test_one_vote_may_be_taken_back_or_all() -> None:
     assert [vote.actor.id for vote in history.task.votes(Gate.SPEC)] == [7]
     history.add("approval.withdrawn", kinds.ApprovalWithdrawn("spec", digest, "place"))
     assert (history.task.votes(Gate.SPEC), history.task.voids[-1].reason) == ((), "place")
+
+
+def broken(*people: int, **wrong: Any) -> History:
+    """Let people break the glass at the spec gate, each with a later day of review, and rule."""
+    history = History().at_spec_review().ask("spec")
+    digest = history.task.asked(Gate.SPEC).digest
+    for due, person in enumerate(people):
+        said = kinds.Emergency("spec", digest, f"42:{due}", 1_000 + due)
+        history.add("emergency", said, Who(f"github:{person}", "approver", "human"))
+    return history.rule("spec", breakers=tuple(dict.fromkeys(people)), **wrong)
+
+
+def reviews(history: History, person: int, what: str = "spec", digest: str = "") -> int:
+    """Let somebody review; who has by then."""
+    data = kinds.EmergencyReviewed(what, digest or history.task.glass[0].digest, "42:99", history.now)
+    history.add("emergency.reviewed", data, Who(f"github:{person}", "reviewer", "human"))
+    return history.task.glass[0].reviewer
+
+
+def test_what_two_people_let_pass_waits_for_a_review_by_a_third() -> None:
+    history = broken(8, 8, 11)
+    [glass] = history.task.unreviewed
+    assert (glass.gate, glass.breakers, glass.due_ms) == (Gate.SPEC, (8, 11), 1_002)
+    assert [reviews(history, person) for person in (8, 11)] == [0, 0]
+    assert reviews(history, 12, "plan") == reviews(history, 12, digest="e" * 64) == 0
+    assert (reviews(history, 12), history.task.unreviewed) == (12, ())
+    assert reviews(history, 9) == 12, "the first one counts"
+
+
+def test_who_breaks_the_glass_after_the_review_has_not_reviewed_it() -> None:
+    history = broken(8, 11)
+    before = history.task.glass[0]
+    assert reviews(history, 12) == 12
+    history.rule("spec", "execution", breakers=(8, 11))
+    assert history.task.glass[0].reviewer == 12
+    history.rule("spec", "execution", breakers=(8, 11, 12))
+    assert history.task.unreviewed == (replace(before, breakers=(8, 11, 12)),)
+
+
+def test_glass_that_lets_nothing_pass_waits_for_nobody() -> None:
+    assert broken(8).task.glass == ()
 
 
 def test_nothing_is_said_about_a_gate_that_does_not_wait() -> None:

@@ -3,10 +3,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from bot.audit import kinds
+from bot.audit.sheet import Severity
+from bot.model.policy import BreakGlass, GateRule, Policy
 from bot.model.state import Gate
 from tests.bot.audit.checks.kit import alone
 from tests.bot.audit.signed import SignedStory
-from tests.bot.audit.story import JONAS, MIRA, TOM
+from tests.bot.audit.story import AGENT, JONAS, MIRA, START, TOM
+
+DAY_MS = 86_400_000
 
 
 def results(verdict):
@@ -79,14 +84,92 @@ def test_somebody_who_asked_for_it_and_approved_fails_the_third_although_policy_
     assert "account 40021 approved the spec" in verdict.regulator[2].why
 
 
-def test_an_emergency_that_nobody_reviewed_fails_the_tenth(tmp_path):
-    task = SignedStory(tmp_path)
+def emergency(tmp_path) -> SignedStory:
+    """Tell of a spec that passed because Mira and Jonas broke the glass."""
+    task = SignedStory(tmp_path, Policy(spec=GateRule(quorum=3), emergency=BreakGlass(("user:40077", "user:40088"))))
     task.opened()
     task.draft_spec()
     task.break_glass(Gate.SPEC, MIRA, JONAS)
-    task.checkpoints()
+    assert task.rule(Gate.SPEC).passed
+    return task
 
-    assert results(alone(task, level=1))[10] == "failed"
+
+def tenth(task: SignedStory):
+    task.checkpoints()
+    return alone(task, level=1).regulator[9]
+
+
+def test_an_emergency_is_reviewed_in_time_by_somebody_else(tmp_path):
+    task = emergency(tmp_path)
+    task.review(Gate.SPEC, TOM)
+
+    assert tenth(task).result == "ok"
+    assert {finding.severity for finding in alone(task, level=1).findings} <= {Severity.INCOMPLETE}  # it is open
+
+
+def test_a_review_may_still_come_until_it_is_due(tmp_path):
+    rule = tenth(emergency(tmp_path))
+
+    assert (rule.result, rule.why) == ("not applicable", "not due yet: the spec gate, by 2026-11-28 22:26:40 UTC")
+
+
+@pytest.mark.parametrize(
+    "by",
+    [MIRA, JONAS, AGENT, msgspec.structs.replace(TOM, type="forge"), msgspec.structs.replace(TOM, id="github:0")],
+)
+def test_a_review_by_who_broke_the_glass_or_is_nobody_fails_the_tenth(tmp_path, by):
+    task = emergency(tmp_path)
+    task.review(Gate.SPEC, by)
+    task.now = START + 8 * DAY_MS
+    task.say("status", TOM)
+
+    assert tenth(task).result == "failed"
+
+
+@pytest.mark.parametrize(("days", "result"), [(6, "ok"), (8, "failed")])
+def test_a_review_that_comes_late_fails_the_tenth(tmp_path, days, result):
+    task = emergency(tmp_path)
+    task.now = START + days * DAY_MS
+    task.review(Gate.SPEC, TOM)
+
+    assert tenth(task).result == result
+
+
+def test_an_emergency_that_nobody_reviewed_fails_the_tenth_when_it_is_due(tmp_path):
+    task = emergency(tmp_path)
+    task.now = START + 8 * DAY_MS
+    task.say("status", TOM)
+
+    rule = tenth(task)
+    assert (rule.result, "which was due by 2026-11-28" in rule.why) == ("failed", True)
+
+
+def test_a_sealed_task_whose_emergency_nobody_reviewed_fails_the_tenth_before_it_is_due(tmp_path):
+    task = emergency(tmp_path)
+    task.add("task.closed", kinds.TaskClosed("cancelled", "cancelled"))
+    task.add("seal", kinds.Seal("cancelled", "", "", 0, 0))
+
+    assert tenth(task).result == "failed"
+
+
+def test_a_review_of_something_else_fails_the_tenth(tmp_path):
+    task = emergency(tmp_path)
+    task.review(Gate.SPEC, TOM, digest="e" * 64)
+    task.now = START + 8 * DAY_MS
+    task.say("status", TOM)
+
+    assert tenth(task).result == "failed"
+
+
+def test_glass_that_let_nothing_pass_asks_for_no_review(tmp_path):
+    task = SignedStory(tmp_path, Policy(emergency=BreakGlass(("user:40077", "user:40088"))))
+    task.opened()
+    task.draft_spec()
+    task.break_glass(Gate.SPEC, MIRA)
+    task.vote(Gate.SPEC, JONAS)
+    task.rule(Gate.SPEC)
+
+    assert tenth(task).result == "not applicable"
 
 
 def test_what_never_happened_is_not_applicable(tmp_path):

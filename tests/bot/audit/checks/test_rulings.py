@@ -341,6 +341,42 @@ class TestEmergency:
         assert any("who broke the glass, is one of: group:9" in text for text in verdict.not_proven)
 
 
+class TestReviewed:
+    def passed(self, tmp_path) -> Story:
+        policy = Policy(change=GateRule(quorum=3), emergency=BreakGlass(people=("user:40077", "user:40088")))
+        story = Story(tmp_path, policy).until_change_review()
+        story.break_glass(Gate.CHANGE, MIRA, JONAS)
+        assert story.rule(Gate.CHANGE).passed
+        return story
+
+    def test_somebody_else_may_also_after_the_end(self, tmp_path):
+        story = self.passed(tmp_path)
+        story.add("task.closed", kinds.TaskClosed("done", "merged"))
+        story.review(Gate.CHANGE, TOM)
+
+        assert found(judged(story)) == []
+        assert oracle(story.lines) == []
+
+    @pytest.mark.parametrize(
+        ("actor", "expected"), [(MIRA, "who broke the glass"), (JONAS, "who broke the glass"), (AGENT, "is no person")]
+    )
+    def test_others_may_not(self, tmp_path, actor, expected):
+        story = self.passed(tmp_path)
+        story.review(Gate.CHANGE, actor)
+
+        assert expected in found(judged(story), "change")[0].what
+        assert "an emergency was reviewed" in oracle(story.lines)[0]
+
+    @pytest.mark.parametrize(("gate", "digest"), [("change", "e" * 64), ("plan", ""), ("nowhere", "")])
+    def test_there_has_to_be_one(self, tmp_path, gate, digest):
+        story = self.passed(tmp_path)
+        what = digest or story.requests[Gate.CHANGE].digest
+        story.add("emergency.reviewed", kinds.EmergencyReviewed(gate, what, "42:1", START), TOM)
+
+        assert "reviewed an emergency that no record holds" in found(judged(story), gate)[0].what
+        assert "an emergency was reviewed" in oracle(story.lines)[0]
+
+
 def test_a_policy_of_another_version_is_hashed_as_it_stands_in_its_record(strict: Story):
     """A key that is left out, as an older version would, is another table and another digest."""
 
