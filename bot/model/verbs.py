@@ -154,8 +154,8 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         Verb.REVIEWED,
         "[what you found]",
         Takes.TEXT,
-        "Say that you have reviewed the emergencies that let gates of this task pass; for who may approve there and did "
-        "not break the glass.",
+        "Say that you have reviewed the emergencies that let gates of this task pass; for who may approve there and "
+        "did not break the glass.",
         "the outage was real, the change is the smallest that ends it",
         "after an emergency, until the evidence is sealed",
         _ALWAYS,

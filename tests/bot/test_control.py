@@ -19,6 +19,7 @@ from bot.model.access import Ask, context, message
 from bot.model.errors import Unavailable
 from bot.model.event import Event, EventKind
 from bot.model.state import State
+from tests.bot.tasks.emergency import ended
 from tests.bot.tasks.forge import MIRA
 from tests.bot.tasks.office import SPEC, Office
 
@@ -105,6 +106,17 @@ async def test_a_label_in_the_inbox_becomes_a_task_with_an_order(office: Office)
 
     assert await claim(office) == b"done"
     assert await office.redis.xlen("gw:inbox") == 0
+
+
+async def test_a_label_on_the_issue_of_a_task_that_waits_for_a_review_alone_opens_the_next(office: Office):
+    first, control = await ended(office), made(office)
+    await control.take(office.labelled())
+    second = await office.index.find(office.repo, 42, is_change=False)
+    assert second not in (None, first)
+    assert not (await office.desk.shelf.read(first)).is_sealed
+    office.ahead_ms += 60_000
+    await control.take(office.labelled())
+    assert await office.index.find(office.repo, 42, is_change=False) == second, "that one still works"
 
 
 @pytest.mark.parametrize("body", [b'{"kind": 7}', b"{}", b'{"kind": "labeled", "repo": null}'])

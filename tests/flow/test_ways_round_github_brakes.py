@@ -175,8 +175,16 @@ async def test_the_glass_breaks_for_two_named_people_with_a_reason_and_never_in_
         who.comments(opened.pull.number, f"/emergency {change} {REASON}")
     await here.status(opened.head, "success")
     here.otto.merges(opened.pull.number)
+
+    # Somebody else reviews both, on the page they are at; until then the journal stays open.
+    await here.comment(issue, "**Awaited:** that review by somebody else")
+    assert "GW-REVIEWED-OWN" in await here.answer(here.otto, issue, "/reviewed all is well")
+    assert not (await here.house.task(issue)).is_sealed
+    here.mira.comments(issue, "/reviewed it was as bad as they said")
     done = await here.ended(issue)
     assert (done.state, done.alarms) == (State.DONE, ())
+    reviews = await here.house.records(done, "emergency.reviewed")
+    assert [r["data"]["what"] for r in reviews] == ["scope", "change"]
     assert "**EMERGENCY:**" in here.ours(issue, "kind=closed")[0].body
     broken = await here.house.records(done, "emergency")
     blobs = Blobs(town.house.folder / "data" / "blobs")

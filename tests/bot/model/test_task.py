@@ -3,7 +3,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from bot.model.event import Actor, ForgeKind, Repo
-from bot.model.gates import Approval, Artifact, Request
+from bot.model.gates import Approval, Artifact, Glass, Request
 from bot.model.state import Gate, Phase, State, Step
 from bot.model.task import TASK_ID, Attempt, Origin, Profile, Task, Usage, new_task_id
 
@@ -86,3 +86,9 @@ def test_the_newest_counts_and_the_older_can_be_found():
     assert whole.draft(Gate.SPEC, 1) == drafts[0]
     assert whole.draft(Gate.PLAN, 1) is whole.artifact(Gate.PLAN) is whole.asked(Gate.PLAN) is None
     assert whole.artifact(Gate.CHANGE) is None
+
+
+def test_an_emergency_waits_until_somebody_has_reviewed_it():
+    spec, plan = (Glass(gate, "d" * 64, (7, 11), 1, 9) for gate in (Gate.SPEC, Gate.PLAN))
+    at = task(glass=(spec, replace(plan, reviewer=12)))
+    assert (at.unreviewed, task().unreviewed) == ((spec,), ())

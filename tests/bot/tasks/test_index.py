@@ -70,3 +70,11 @@ async def test_changes_and_issues_have_numbers_of_their_own(redis: Redis):
     assert await index.find(REPO, 7, is_change=True) == "42-aaaaaa"
     assert await index.find(REPO, 7, is_change=False) is None
     assert await index.find(REPO, 42, is_change=True) is None
+
+
+async def test_a_change_that_has_ended_is_counted_no_more_and_still_found(redis: Redis):
+    index = Index(redis)
+    await index.bind_change(REPO, 7, "42-aaaaaa")
+    await index.end_change("42-aaaaaa", REPO)
+    assert await index.open_changes(REPO) == 0
+    assert await index.find(REPO, 7, is_change=True) == "42-aaaaaa"
