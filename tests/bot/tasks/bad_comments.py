@@ -227,6 +227,9 @@ OTHERS: Final = [
     Row("/emergency production is down, INC-1", "GW-EMERGENCY-DIGEST"),
     Row("/emergency <11> production is down, INC-1", "GW-EMERGENCY-DIGEST"),
     Row("/emergency <12> production is down, INC-1", "GW-EMERGENCY-WHO", TOM),
+    Row("/reviewed", "GW-REVIEWED-NOTHING"),
+    Row("/reviewed all is well", "GW-REVIEWED-NOTHING", TOM),
+    Row("/reviewed all is well", ROLE, STRANGER),
 ]
 
 STILL: Final = [*CLEAR[-1:], *WHO, *DIGESTS, *HIDDEN, *LOOKALIKES, *WORDS, *OTHERS]

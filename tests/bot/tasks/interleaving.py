@@ -130,6 +130,7 @@ async def says_more(life: Life, dice: int) -> None:
     words = (
         "/revise shorter", "/fix the log line", "/retry", "/pause", "/resume", "/model coding=opus", "/retry once more",
         "/approve\n/revise no", f"/emergency {await _digest(life)} production is down, INC-1", "/ci " + "0" * 12,
+        "/reviewed it was real",
     )  # fmt: skip
     await _says(life, TALKERS[dice % len(TALKERS)], words[dice // 5 % len(words)])
 
