@@ -295,7 +295,7 @@ class _Oracle:
 
     def _emergency_reviewed(self, record: dict[str, Any], data: dict[str, Any]) -> None:
         broke = {person for what, digest, person in self.broken if (what, digest) == (data["what"], data["digest"])}
-        if not broke or record["actor"]["type"] != "human" or _person(record) in broke:
+        if not broke or record["actor"]["type"] != "human" or _person(record) in {0, *broke}:
             self.say(record, "an emergency was reviewed that was none, or by somebody who may not")
 
     # Decisions.

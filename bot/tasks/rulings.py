@@ -107,19 +107,26 @@ def _present(task: Task, gate: Gate) -> Gate:
 
 
 def _emergency(task: Task, record: Record, data: kinds.Emergency) -> Task:
+    """Take down who breaks the glass; who does so for what had passed already did not review it before."""
     broken = Emergency(Gate(data.what), data.digest, actor_of(record).id, data.review_due_ts)
-    return replace(task, emergencies=(*task.emergencies, broken))
+    glass = tuple(_joined(one, broken) for one in task.glass)
+    return replace(task, emergencies=(*task.emergencies, broken), glass=glass)
+
+
+def _joined(one: Glass, broken: Emergency) -> Glass:
+    if (one.gate, one.digest) != (broken.gate, broken.digest):
+        return one
+    reviewer = 0 if one.reviewer == broken.person else one.reviewer
+    return replace(one, breakers=tuple(dict.fromkeys((*one.breakers, broken.person))), reviewer=reviewer)
 
 
 def _broken(task: Task, record: Record, case: Case) -> Task:
-    """Keep in mind what has to be reviewed; one more person who breaks the glass did not review it before."""
+    """Keep in mind what was let pass so: it has to be reviewed, whatever falls later."""
+    if any((one.gate, one.digest) == (case.gate, case.digest) for one in task.glass):
+        return task
     said = [each for each in task.emergencies if (each.gate, each.digest) == (case.gate, case.digest)]
     due = review_due((each.person, each.review_due_ms) for each in said)
-    glass = {(one.gate, one.digest): one for one in task.glass}
-    before = glass.get((case.gate, case.digest), Glass(case.gate, case.digest, (), record.ts, due))
-    reviewer = 0 if before.reviewer in case.breakers else before.reviewer
-    glass[case.gate, case.digest] = replace(before, breakers=case.breakers, reviewer=reviewer)
-    return replace(task, glass=tuple(glass.values()))
+    return replace(task, glass=(*task.glass, Glass(case.gate, case.digest, case.breakers, record.ts, due)))
 
 
 def _reviewed(task: Task, record: Record, data: kinds.EmergencyReviewed) -> Task:

@@ -133,7 +133,7 @@ async def test_cancel_reaches_a_running_agent_within_five_seconds(town: Town):
 
 
 async def test_the_glass_breaks_for_two_named_people_with_a_reason_and_never_in_silence(town: Town):
-    here = town.corner("pay/glass", '[policy.change]\napprovers = ["user:1"]\n[policy.scope]\napprovers = ["user:1"]')
+    here = town.corner("pay/glass", '[policy.change]\napprovers = ["@mira"]\n[policy.scope]\napprovers = ["@mira"]')
     issue = here.asks("Greet outside at once")
     await here.gate(issue, "spec")
     here.mira.comments(issue, "/approve")

@@ -92,7 +92,7 @@ class Rulings:
         broken = self.standing.breakers(gate, data.digest) if gate else set()
         if not broken:
             self.sheet.find(data.what, f"{person} reviewed an emergency that no record holds", entry, found=data.digest)
-        elif entry.record.actor.type != "human":
+        elif entry.record.actor.type != "human" or not person_of(entry.record):
             self.sheet.find(data.what, f"the emergency was reviewed by {person}, which is no person", entry)
         elif person_of(entry.record) in broken:
             self.sheet.find(data.what, f"the emergency was reviewed by {person}, who broke the glass", entry)

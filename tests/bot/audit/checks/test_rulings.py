@@ -358,7 +358,13 @@ class TestReviewed:
         assert oracle(story.lines) == []
 
     @pytest.mark.parametrize(
-        ("actor", "expected"), [(MIRA, "who broke the glass"), (JONAS, "who broke the glass"), (AGENT, "is no person")]
+        ("actor", "expected"),
+        [
+            (MIRA, "who broke the glass"),
+            (JONAS, "who broke the glass"),
+            (AGENT, "is no person"),
+            (replace(TOM, id="github:0"), "is no person"),
+        ],
     )
     def test_others_may_not(self, tmp_path, actor, expected):
         story = self.passed(tmp_path)
