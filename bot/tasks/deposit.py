@@ -100,7 +100,6 @@ async def _followed(desk: Desk, book: Book, now: Deposit) -> Deposit:
         return now
     if end is not None and end.outcome == "ok" and await _is_whole(desk, task, pushed):
         now = replace(now, since_ms=0, done_ms=desk.clock(), ref=pushed.ref, commit=pushed.commit, code="")
-        desk.log.info("deposit.done", task=task.origin.task, ref=now.ref, commit=now.commit, records=task.size)
     else:
         code = LOST if end is None else str(end.data.get("code", "")) or "GW-DEPOSIT-DIFFERS"
         pause = PAUSES_MS[min(now.tries, len(PAUSES_MS)) - 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bot.endpoints.registry import worker_settings
 from bot.forges.local import Place, survey
@@ -21,6 +22,7 @@ from bot.settings_file import load
 from bot.terminal import places, running
 from bot.terminal.follow import Exit, Follower
 from bot.terminal.gates import Decider, Itself, Person
+from bot.terminal.keys import trust_file
 from bot.terminal.models import Machine, lend, picked, profile, verify
 from bot.terminal.offers import hints, offers
 from bot.terminal.run import wanted
@@ -29,6 +31,7 @@ from bot.terminal.session import Session
 
 SAMPLE: Final = Path(__file__).with_name("sample")
 RECORDED: Final = "scripted:demo"
+TRUST: Final = "trust.json"
 IDENTITY: Final = {"GIT_AUTHOR_NAME": "Gatewright demo", "GIT_AUTHOR_EMAIL": "demo@gatewright.invalid"}
 # Turns the round in which QA found a fault into one that passed: what somebody with something to hide would change.
 TAMPER: Final = 's/"verdict":"failed"/"verdict":"passed"/'
@@ -100,11 +103,12 @@ async def _play(play: Play, *, yes: bool) -> int:
     async with Session(play.folder / "data", play.config, play.overrides()) as session:
         await jail(play, session)
         code, task = await _follow(play, session, place, decider)
+        settings = session.settings
     if code is Exit.WAITS:
         screen.say("\nThe question was left open, so the demo ends here.")
     elif task.state is State.DONE:
         change = await running.through(checkout, play.repo, task.branch) if play.is_kept else play.repo
-        if not await running.through(audit, change, task.branch, play.folder / "data" / "blobs"):
+        if not await running.through(audit, change, play.folder, trust_file(settings)):
             return Exit.FAILED
         report(play, task, change)
     else:
@@ -211,7 +215,11 @@ def report(play: Play, task: Task, change: Path) -> None:
     if play.is_kept:
         journal = change / ".gatewright" / "tasks" / task.origin.task / "audit" / "0000.jsonl"
         screen.say(f"  Look      git -C {change} log -p main..")
-        screen.say(f"  Verify    gatewright audit verify {change} \\\n    --blobs {play.folder}/data/blobs")
+        given = " \\\n    ".join(
+            f"--{name} {play.folder}/{where}"
+            for name, where in (("trust", TRUST), ("log", "data/log"), ("blobs", "data/blobs"))
+        )
+        screen.say(f"  Verify    gatewright audit verify {change} \\\n    {given}")
         screen.say(f"  Tamper    sed -i '{TAMPER}' \\\n    {journal}")
         screen.say("            and verify again: it names the record. Undo it with")
         screen.say(f"            git -C {change} restore .")
@@ -220,12 +228,13 @@ def report(play: Play, task: Task, change: Path) -> None:
     screen.say('  For real  gatewright run --repo . "what to do"\n')
 
 
-def audit(path: Path, branch: str, blobs: Path) -> bool:
+def audit(path: Path, folder: Path, trust: Mapping[str, Any]) -> bool:
     """Check the evidence the way an auditor would, and print what it proves: the result, and so on stdout."""
     from bot.audit.command import verify as check  # noqa: PLC0415 - only at the end
 
+    (folder / TRUST).write_text(json.dumps(trust, indent=2) + "\n", "utf-8")
     sys.stdout.write("\n")
-    code = check(path, rev=branch, blobs=blobs)
+    code = check(path, blobs=folder / "data" / "blobs", trust=folder / TRUST, log=folder / "data" / "log")
     sys.stdout.flush()
     return code == 0
 

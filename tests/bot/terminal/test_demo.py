@@ -101,6 +101,8 @@ def test_what_it_says_of_the_sandbox_is_what_the_journal_says(kept):
 def test_the_verifier_has_the_last_word_on_stdout(kept):
     assert "ok    chain" in kept.ended.out
     assert "NOT PROVEN" in kept.ended.out
+    assert "sealed by record" in kept.ended.out
+    assert "Reached L4" in kept.ended.out
     assert "blobs     " in kept.ended.out
     assert kept.ended.out.rstrip().endswith("exit 0")
 
@@ -139,7 +141,7 @@ def test_tampering_as_the_hint_says_is_found_and_the_record_named(kept):
 
 
 def test_nothing_else_is_left_anywhere(kept):
-    assert sorted(path.name for path in kept.folder.iterdir()) == ["change", "data", "repo"]
+    assert sorted(path.name for path in kept.folder.iterdir()) == ["change", "data", "repo", "trust.json"]
     assert kept.machine.leftovers() == []
     assert list(kept.machine.home.iterdir()) == []
 
