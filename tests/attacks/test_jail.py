@@ -425,7 +425,8 @@ class TestLife:
     @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
     async def test_children_end_with_the_wrapper(self, sent, jail):
         path = jail.wrapper(["bash", "-c", ESCAPES["deaf"] + "\nsleep 7654412"], env={})
-        process = await asyncio.create_subprocess_exec(path)
+        # Who runs the tests in the background of a shell hands SIGINT down as ignored.
+        process = await asyncio.create_subprocess_exec("env", "--default-signal=INT", path)
         await asyncio.sleep(0.3)
         assert sleepers()
         process.send_signal(sent)
